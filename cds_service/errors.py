@@ -7,6 +7,7 @@
     │   └── FhirPathEvaluationError   it met data it cannot be evaluated on
     │       └── FhirPathBudgetError   it used up its steps
     ├── PlanError                     a policy folder that cannot be used: file, JSON path, found, expected
+    ├── PlansError                    the PlanErrors of all folders together: then no policy is loaded
     ├── NoPoliciesError               no policy set is loaded
     ├── RequestError                  a hook request that cannot be read: where, found, expected
     ├── UnknownServiceError           a CDS service id that is not offered
@@ -62,6 +63,14 @@ class PlanError(CdsServiceError):
         self.found = found
         self.expected = expected
         super().__init__(f"{file}: {path}: found {found}; expected {expected}")
+
+
+class PlansError(CdsServiceError):
+    """The policy set cannot be used, because of these ``problems``."""
+
+    def __init__(self, problems: Sequence[PlanError]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
 
 
 class NoPoliciesError(CdsServiceError):

@@ -1,0 +1,241 @@
+"""The HTTP shell: routes, status codes, and what is written down before an answer leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import anyio.to_thread
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from cds_service.errors import (
+    CdsServiceError,
+    ClientRejectedError,
+    DecisionLogError,
+    MissingDataError,
+    NoPoliciesError,
+    PlansError,
+    RequestError,
+    UnknownServiceError,
+)
+from cds_service.hooks.cards import determination_extension
+from cds_service.hooks.discovery import SERVICE_ID, services
+from cds_service.hooks.requests import HookRequest, hook_request
+from cds_service.policies.library import Library, load_library
+from cds_service.service import Decision, Terms, decide
+from cds_service.settings import Settings
+from cds_service.store.decisions import DecisionEntry, DecisionLog
+
+logger = logging.getLogger("cds_service")
+
+_JSON = "application/json"
+_FHIR_JSON = "application/fhir+json"
+# Error → (HTTP status, FHIR issue type). Anything else that is raised is a bug: 500.
+_STATUS: Mapping[type[Exception], tuple[int, str]] = {
+    RequestError: (400, "invalid"),
+    ClientRejectedError: (401, "security"),
+    UnknownServiceError: (404, "not-found"),
+    MissingDataError: (412, "required"),
+    NoPoliciesError: (503, "transient"),
+    DecisionLogError: (503, "transient"),
+}
+_HTTP_ISSUES = {404: "not-found", 405: "not-supported", 413: "too-long"}
+
+
+@dataclass
+class State:
+    """What the running service holds: its policy set and its decision log, or the ``problem`` why it has none."""
+
+    settings: Settings
+    library: Library | None = None
+    problem: str | None = None
+    log: DecisionLog | None = None
+
+    def loaded_library(self) -> Library:
+        """The policy set in use. NoPoliciesError when there is none."""
+        if self.library is None:
+            raise NoPoliciesError("no policy set is loaded; see the service's log or cds-service check")
+        return self.library
+
+
+def create_app(settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
+    """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503."""
+    state = State(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        _open(state)
+        yield
+        if state.log is not None:
+            state.log.close()
+
+    app = FastAPI(
+        title="CDS service: procedure funding",
+        lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+        openapi_url=None,
+    )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins or (() if settings.clients else ("*",)),
+        allow_methods=("GET", "POST"),
+        allow_headers=("Authorization", "Content-Type", "Accept"),
+    )
+    _add_routes(app, state, clock)
+    _add_error_answers(app)
+    return app
+
+
+def _open(state: State) -> None:
+    """Load the policies and open the log; what fails is said, and answered with 503 until it is mended."""
+    try:
+        state.library = load_library(state.settings.plans)
+        logger.info("%d policies loaded, set %s", len(state.library.policies), state.library.digest[:12])
+    except PlansError as error:
+        state.problem = "the policy set cannot be used"
+        for problem in error.problems:
+            logger.error("plan refused: %s", problem)  # noqa: TRY400  the problem says it all
+    try:
+        state.log = DecisionLog(state.settings.database_file)
+    except DecisionLogError as error:
+        state.problem = "the decision log cannot be opened"
+        logger.error("%s", error)  # noqa: TRY400  the error says it all
+
+
+def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> None:
+    @app.get("/cds-services")
+    async def discovery() -> Response:
+        return _json(services(state.loaded_library().queries))
+
+    @app.post("/cds-services/{service_id}")
+    async def hook(service_id: str, request: Request) -> Response:
+        if service_id != SERVICE_ID:
+            raise UnknownServiceError(f"no CDS service {service_id[:60]!r}; there is {SERVICE_ID}")
+        started = time.perf_counter()
+        body = await request.body()
+        library, now = state.loaded_library(), clock()
+        asked = hook_request(_parsed(body))
+        decision = decide(asked, library, _terms(state.settings, now))
+        answer = orjson.dumps(decision.response)
+        entry = _entry(asked, decision, library, now, body, answer, started)
+        await anyio.to_thread.run_sync(_write_down, state.log, entry)
+        logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
+        return Response(answer, media_type=_JSON)
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        return _json({"status": "alive"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        if state.library is None or state.log is None:
+            return _outcome(503, "transient", state.problem or "starting")
+        await anyio.to_thread.run_sync(state.log.check)
+        return _json(
+            {"status": "ready", "policies": len(state.library.policies), "set": state.library.digest}
+        )
+
+
+def _terms(settings: Settings, now: datetime) -> Terms:
+    return Terms(
+        now=now,
+        fresh_id=lambda: str(uuid4()),
+        public_url=settings.public_url,
+        answers_valid_days=settings.answers_valid_days,
+    )
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise RequestError(
+            "$", f"{error.msg} at {place}", "JSON, in UTF-8, nested less than 1024 deep"
+        ) from None
+
+
+def _entry(
+    asked: HookRequest,
+    decision: Decision,
+    library: Library,
+    now: datetime,
+    body: bytes,
+    answer: bytes,
+    started: float,
+) -> DecisionEntry:
+    return DecisionEntry(
+        id=str(uuid4()),
+        at=now,
+        hook=asked.hook,
+        hook_instance=asked.instance or "",
+        client=None,
+        request_digest=hashlib.sha256(body).hexdigest(),
+        plan_set=library.digest,
+        determinations=json.dumps(
+            [determination_extension(each.determination, each.order, each.id) for each in decision.decisions]
+        ),
+        cards_digest=hashlib.sha256(answer).hexdigest(),
+        milliseconds=(time.perf_counter() - started) * 1000,
+    )
+
+
+def _write_down(log: DecisionLog | None, entry: DecisionEntry) -> None:
+    if log is None:
+        raise DecisionLogError("the decision log is not open")
+    log.append(entry)
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(CdsServiceError)
+    async def refused(_: Request, error: Exception) -> Response:
+        status, issue = _STATUS.get(type(error), (500, "exception"))
+        if status >= 500:
+            logger.error("%s: %s", type(error).__name__, error)
+        if isinstance(error, ClientRejectedError):
+            return _outcome(status, issue, "the client was not accepted")
+        return _outcome(status, issue, _public_words(error), getattr(error, "where", None))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        words = str(error.detail) if isinstance(error, HTTPException) else "internal error"
+        return _outcome(status, _HTTP_ISSUES.get(status, "processing"), words)
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, error: Exception) -> Response:
+        # Never an empty list of cards for a fault; and no message, which might quote the request.
+        logger.error("unexpected %s", type(error).__name__)
+        return _outcome(500, "exception", "internal error")
+
+
+def _public_words(error: Exception) -> str:
+    """What a caller may read of an error: never a path or a message of the machine."""
+    if isinstance(error, DecisionLogError):
+        return "the decision could not be written down, so it is not given"
+    if type(error) in _STATUS:
+        return str(error)
+    return "internal error"
+
+
+def _outcome(status: int, issue: str, words: str, where: str | None = None) -> Response:
+    detail: dict[str, Any] = {"severity": "error", "code": issue, "diagnostics": words}
+    if where is not None:
+        detail["expression"] = [where]
+    body = {"resourceType": "OperationOutcome", "issue": [detail]}
+    return Response(orjson.dumps(body), status_code=status, media_type=_FHIR_JSON)
+
+
+def _json(value: object) -> Response:
+    return Response(orjson.dumps(value), media_type=_JSON)

@@ -1,0 +1,166 @@
+"""The command line: serve, check, test, decide."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from cds_service.errors import CdsServiceError, PlanError, PlansError
+from cds_service.policies.library import Library, load_library
+from cds_service.settings import Settings
+
+app = typer.Typer(
+    help="Funding policies at the moment of ordering. Settings are environment variables; see `cds-service settings`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+PlanFolders = Annotated[
+    list[Path] | None, typer.Argument(help="Folders of plan folders; the setting CDS_PLANS when left out.")
+]
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Start the service."""
+    import gc
+
+    import uvicorn
+
+    from cds_service.app import create_app
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings()
+    if settings.clients is None:
+        if host not in _LOOPBACK and not settings.development:
+            typer.echo(
+                f"cds-service: no clients are configured (CDS_CLIENTS), so {host} would be open to anybody. "
+                "Listen on 127.0.0.1, or set CDS_DEVELOPMENT=true if you mean it.",
+                err=True,
+            )
+            raise typer.Exit(2)
+        logging.getLogger("cds_service").warning(
+            "DEVELOPMENT MODE: no clients are configured, anybody may call"
+        )
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    # What is loaded by now lives as long as the process: keep the collector from walking it during requests.
+    gc.collect()
+    gc.freeze()
+    server.run()
+
+
+@app.command()
+def check(plans: PlanFolders = None) -> None:
+    """Check plan folders: their FHIR, expressions, codes and rules. Fails when a policy cannot be used as it stands."""
+    from cds_service.policies.analysis import weaknesses
+
+    library = _loaded(plans)
+    found = [(policy, weakness) for policy in library.policies for weakness in weaknesses(policy)]
+    for policy, weakness in found:
+        typer.echo(f"{policy.id}: {weakness}")
+    for policy in library.policies:
+        typer.echo(
+            f"{policy.id} {policy.version}: {len(policy.rules)} rules, {len(policy.criteria)} criteria, "
+            f"{len(policy.diagram)} diagram nodes"
+        )
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def run_cases(plans: PlanFolders = None) -> None:
+    """Run the plans' own cases. Fails when one fails, when a plan has none, or when a rule or a value has no case."""
+    from cds_service.policies.cases import read_cases, run_case, uncovered
+
+    library = _loaded(plans)
+    passed = failed = 0
+    complaints: list[str] = []
+    for policy in library.policies:
+        try:
+            cases = read_cases(library.folders[policy.canonical])
+        except PlanError as problem:
+            complaints.append(str(problem))
+            continue
+        results = [run_case(case, policy, library) for case in cases]
+        for result in results:
+            complaints += [f"{policy.id}/cases/{result.case.file.name}: {fault}" for fault in result.faults]
+        complaints += [f"{policy.id}: {gap}" for gap in uncovered(policy, results)]
+        failed += sum(1 for result in results if result.faults)
+        passed += sum(1 for result in results if not result.faults)
+    for complaint in complaints:
+        typer.echo(complaint)
+    typer.echo(f"plan cases: {passed} passed, {failed} failed")
+    if complaints or passed + failed == 0:
+        raise typer.Exit(1)
+
+
+@app.command("decide")
+def decide_request(
+    request: Annotated[
+        Path, typer.Argument(help="A CDS Hooks request as a JSON file.", exists=True, dir_okay=False)
+    ],
+    plans: Annotated[list[Path] | None, typer.Option(help="Folders of plan folders; else CDS_PLANS.")] = None,
+) -> None:
+    """Answer one hook request from a file, without a server, and print the response."""
+    from cds_service.hooks.requests import hook_request
+    from cds_service.policies.loading.documents import read_json
+    from cds_service.service import Terms, decide
+
+    settings = Settings()
+    terms = Terms(datetime.now(UTC), lambda: str(uuid4()), settings.public_url, settings.answers_valid_days)
+    try:
+        decision = decide(hook_request(read_json(request)), _loaded(plans), terms)
+    except CdsServiceError as error:
+        typer.echo(f"cds-service: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(json.dumps(decision.response, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def settings() -> None:
+    """List every setting with its default and meaning."""
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        typer.echo(
+            f"CDS_{name.upper()}  (default: {'none' if shown in {None, ''} else shown})\n    {field.description}"
+        )
+
+
+def _loaded(plans: list[Path] | None) -> Library:
+    try:
+        return load_library(plans or Settings().plans)
+    except PlansError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        typer.echo(f"{len(error.problems)} problems: no policy is loaded", err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The functions that FHIR adds: https://hl7.org/fhir/R4/fhirpath.html#functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cds_service.fhirpath import paths
+from cds_service.fhirpath.compiled import Compiled, Invocation, Many, One, plural, system
+from cds_service.fhirpath.functions.registry import argument, function
+from cds_service.fhirpath.runtime import Frame, Item, Node, type_of
+
+if TYPE_CHECKING:
+    from cds_service.fhirpath.compiler import Compiler
+
+_PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+_CODED = frozenset({"CodeableConcept", "Coding", "code", "string", "uri", "System.String"})
+
+
+def extension(compiler: Compiler, call: Invocation) -> Compiled:
+    """The extensions with this url."""
+    found = paths.element(compiler, call.target, "extension", call.position)
+    url, many = compiler.string(argument(compiler, call, 0)), found.many
+
+    def with_url(item: Item, frame: Frame) -> list[Item]:
+        wanted = url(item, frame)
+        extensions = many(item, frame)
+        frame.spend(len(extensions), call.position)
+        return [each for each in extensions if _content(each).get("url") == wanted]
+
+    return plural(with_url, found.types, call.position, is_boxed=found.is_boxed)
+
+
+def _content(item: Item) -> dict[str, Any]:
+    """The JSON of a complex element, with or without its type on it."""
+    value = item.value if type(item) is Node else item
+    return value if type(value) is dict else {}
+
+
+def has_value(compiler: Compiler, call: Invocation) -> Compiled:
+    """Whether it is one primitive that has a value, not only extensions."""
+    many, unbox = call.target.many, compiler.unbox(call.target)
+
+    def one(item: Item, frame: Frame) -> bool:
+        found = many(item, frame)
+        return len(found) == 1 and not isinstance(value := unbox(found[0]), dict) and value is not None
+
+    return system(compiler.guarded(one, call.position), "Boolean", call.position)
+
+
+def get_value(compiler: Compiler, call: Invocation) -> Compiled:
+    """The System value of one primitive; empty of anything else."""
+    many, unbox = call.target.many, compiler.unbox(call.target)
+
+    def one(item: Item, frame: Frame) -> Any:
+        found = many(item, frame)
+        value = unbox(found[0]) if len(found) == 1 else None
+        return None if isinstance(value, dict) else value
+
+    type_ = call.target.type and compiler.system_of(call.target.type)
+    found = system(compiler.guarded(one, call.position), "Any", call.position)
+    return replace(found, types=(type_,) if type_ else None)
+
+
+def resolve(compiler: Compiler, call: Invocation) -> Compiled:
+    """The resources that references, or strings of them, lead to; those that lead nowhere are left out."""
+    kinds = compiler.kinds(call.target)
+    if kinds and not kinds & {"string", "complex"}:
+        compiler.refuse(f"found {compiler.names(call.target)}, expected references", call.position)
+    many = call.target.many
+
+    def resources(item: Item, frame: Frame) -> list[Item]:
+        look_up = frame.environment.resolve
+        if look_up is None:
+            raise compiler.failure("nothing to look references up in, expected resolve in the environment", call.position)
+        references = [_reference(each) for each in many(item, frame)]
+        frame.spend(len(references), call.position)
+        found = [look_up(reference) for reference in references if reference is not None]
+        return [resource for resource in found if resource is not None]
+
+    return plural(resources, ("Resource",), call.position)
+
+
+def _reference(item: Item) -> str | None:
+    value = item.value if type(item) is Node else item
+    found = value.get("reference") if type(value) is dict else value
+    return found if type(found) is str else None
+
+
+def member_of(compiler: Compiler, call: Invocation) -> Compiled:
+    """Whether the code, or any coding of the concept, is in the value set; unknown when there is no code at all."""
+    types = call.target.types
+    if types and not any(type_ in _CODED or compiler.system_of(type_) == "System.String" for type_ in types):
+        expected = "expected a code, Coding or CodeableConcept"
+        compiler.refuse(f"memberOf() on {compiler.names(call.target)}, {expected}", call.position)
+    url = argument(compiler, call, 0)
+    _require_value_set(compiler, url)
+    value_set = compiler.string(url)
+    if types == ("CodeableConcept",) and not call.target.is_boxed and call.target.one is not None:
+        return system(_concept_member(compiler, call, call.target.one, value_set), "Boolean", call.position)
+    only = compiler.only(call.target)
+
+    def one(item: Item, frame: Frame) -> bool | None:
+        found = only(item, frame)
+        return None if found is None else _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
+
+    return system(one, "Boolean", call.position)
+
+
+def _require_value_set(compiler: Compiler, url: Compiled) -> None:
+    if url.literal is None or compiler.value_sets is None:
+        return
+    if url.literal.value not in compiler.value_sets:
+        compiler.refuse(f"unknown value set {url.literal.value}, expected one that is loaded", url.position)
+
+
+def _concept_member(compiler: Compiler, call: Invocation, concept: One, value_set: One) -> One:
+    def one(item: Item, frame: Frame) -> bool | None:
+        found = concept(item, frame)
+        if found is None:
+            return None
+        return _any_member(compiler, call, found.get("coding"), value_set(item, frame), frame)
+
+    return one
+
+
+def _codings(item: Item) -> list[dict[str, Any]]:
+    """The codings of a code, a Coding or a CodeableConcept."""
+    value = item.value if type(item) is Node else item
+    if type(value) is not dict:
+        return [] if value is None else [{"code": value}]
+    found = value.get("coding", [value])
+    return found if type(found) is list else [found]
+
+
+def _any_member(
+    compiler: Compiler, call: Invocation, codings: Any, url: str | None, frame: Frame
+) -> bool | None:
+    is_member = frame.environment.member_of
+    if is_member is None:
+        raise compiler.failure("nothing to look value sets up in, expected member_of in the environment", call.position)
+    if not codings or url is None:
+        return None
+    known = False
+    for coding in codings:
+        code = coding.get("code")
+        if code is not None:
+            known = True
+            if is_member(url, coding.get("system"), code):
+                return True
+    return False if known else None
+
+
+def conforms_to(compiler: Compiler, call: Invocation) -> Compiled:
+    """Whether it is of the type that R4 itself defines under this url; other profiles are not known here."""
+    only, model = compiler.only(compiler.boxed(call.target)), compiler.model
+    profile = compiler.string(argument(compiler, call, 0))
+
+    def one(item: Item, frame: Frame) -> bool | None:
+        found, url = only(item, frame), profile(item, frame)
+        if found is None or url is None:
+            return None
+        type_ = url.removeprefix(_PROFILE)
+        if type_ == url or type_ not in model:
+            raise compiler.failure(f"unknown profile {url}, expected one of R4's own types", call.position)
+        has = type_of(found)
+        return has is not None and model.is_a(has, type_)
+
+    return system(one, "Boolean", call.position)
+
+
+FUNCTIONS = {
+    "extension": function(extension, 1),
+    "hasValue": function(has_value),
+    "getValue": function(get_value),
+    "resolve": function(resolve),
+    "memberOf": function(member_of, 1),
+    "conformsTo": function(conforms_to, 1),
+}

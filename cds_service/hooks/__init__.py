@@ -1,0 +1,1 @@
+"""CDS Hooks on the wire: requests, discovery, cards."""

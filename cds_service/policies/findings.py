@@ -1,0 +1,219 @@
+"""What is known of a patient for each criterion, and where it comes from."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cds_service.errors import FhirPathEvaluationError, QueryNotReadError
+from cds_service.fhirpath import Environment, Expression
+from cds_service.policies.domains import Value
+from cds_service.policies.policy import Criterion, Policy
+from cds_service.record.orders import Order
+from cds_service.record.patient_record import PatientRecord
+from cds_service.record.resources import Resource, text
+from cds_service.record.value_sets import ValueSets
+
+# Where a value comes from.
+RECORD, ANSWER, ASSUMED, UNKNOWN = "record", "answer", "assumed", "unknown"
+# Why a finding is unknown.
+NOT_RECORDED, NOT_READ, ASKED, FAILED = "not-recorded", "not-read", "asked", "failed"
+
+# The elements that date a resource, most telling first.
+_DATES = (
+    "performedDateTime",
+    "onsetDateTime",
+    "effectiveDateTime",
+    "recordedDate",
+    "authored",
+    "authoredOn",
+    "issued",
+    "date",
+)
+_PERIODS = ("performedPeriod", "onsetPeriod", "effectivePeriod", "period")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A resource that speaks to a criterion; ``date`` as the resource writes it."""
+
+    reference: str | None
+    date: str | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A criterion's value for this patient, or (``value`` None) why it is unknown.
+
+    ``overrides``: what the record proves when an answer says otherwise. ``unread``: the query that was not read.
+    """
+
+    criterion: Criterion
+    value: Value | None
+    origin: str
+    why: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    overrides: Value | None = None
+    unread: str | None = None
+
+    @property
+    def cell(self) -> int | None:
+        """The cell of the criterion's domain that the value lies in."""
+        return None if self.value is None else self.criterion.domain.cell(self.value)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a completed form says: linkId → value, None where the answer was "don't know"."""
+
+    reference: str | None
+    authored: str | None
+    values: Mapping[str, Value | None]
+
+
+class Findings:
+    """The findings of one policy on one order, each made when it is first asked for and then kept."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        order: Order,
+        record: PatientRecord,
+        value_sets: ValueSets,
+        answers: Answers | None,
+        now: datetime,
+    ) -> None:
+        self._policy = policy
+        self._answers = answers
+        self._variables = _Variables(policy, order, record, self._evaluated)
+        self._environment = Environment(
+            now=now, variables=self._variables, member_of=value_sets.has_member, resolve=record.resource
+        )
+        self._made: dict[str, Finding] = {}
+
+    def __getitem__(self, criterion: Criterion) -> Finding:
+        made = self._made.get(criterion.link_id)
+        if made is None:
+            made = self._made[criterion.link_id] = self._finding(criterion)
+        return made
+
+    def made(self) -> tuple[Finding, ...]:
+        """The findings asked for so far, in the Questionnaire's order."""
+        return tuple(self._made[each.link_id] for each in self._policy.criteria if each.link_id in self._made)
+
+    def _finding(self, criterion: Criterion) -> Finding:
+        from_record = self._from_record(criterion)
+        if self._answers is None or criterion.link_id not in self._answers.values:
+            return from_record
+        answered = self._answers.values[criterion.link_id]
+        if answered is None:
+            return from_record if from_record.origin == RECORD else Finding(criterion, None, UNKNOWN, ASKED)
+        evidence = (Evidence(self._answers.reference, self._answers.authored),)
+        differs = from_record.origin == RECORD and from_record.value != answered
+        return Finding(
+            criterion, answered, ANSWER, evidence=evidence, overrides=from_record.value if differs else None
+        )
+
+    def _from_record(self, criterion: Criterion) -> Finding:
+        if criterion.proof is None:
+            return _unproven(criterion, ())
+        try:
+            value = self._proven(criterion, criterion.proof)
+            evidence = tuple(self._evidence(criterion))
+        except QueryNotReadError as missing:
+            return Finding(criterion, None, UNKNOWN, NOT_READ, unread=missing.query)
+        except (FhirPathEvaluationError, ValueError):
+            return Finding(criterion, None, UNKNOWN, FAILED)
+        if value is None:
+            return _unproven(criterion, evidence)
+        return Finding(criterion, value, RECORD, evidence=evidence)
+
+    def _proven(self, criterion: Criterion, proof: Expression) -> Value | None:
+        """The value that the record proves. ValueError when it is none that the criterion can have."""
+        results = self._evaluated(proof, criterion.item)
+        if not results:
+            return None
+        if len(results) > 1:
+            raise ValueError(f"{criterion.link_id} has {len(results)} values")
+        value = results[0]
+        if isinstance(value, Mapping):
+            value = value.get("code")
+        criterion.domain.cell(value)
+        return value  # type: ignore[no-any-return]  # the domain has just accepted it
+
+    def _evidence(self, criterion: Criterion) -> Iterator[Evidence]:
+        if criterion.evidence is not None:
+            for resource in self._evaluated(criterion.evidence, criterion.item):
+                if isinstance(resource, Mapping):
+                    yield Evidence(_reference(resource), resource_date(resource))
+
+    def _evaluated(self, expression: Expression, item: Resource | None) -> list[Any]:
+        environment = self._environment
+        if item is not None:
+            environment = replace(environment, variables=ChainMap({"qitem": item}, self._variables))
+        return expression.evaluate(self._policy.questionnaire, environment)
+
+
+class _Variables(Mapping[str, Any]):
+    """What expressions see: the launch context, the queries, and the Questionnaire's variables, each evaluated once."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        order: Order,
+        record: PatientRecord,
+        evaluated: Callable[[Expression, Resource | None], list[Any]],
+    ) -> None:
+        self._policy = policy
+        self._record = record
+        self._evaluated = evaluated
+        self._values: dict[str, Any] = {
+            "clinical": order.resource,
+            "questionnaire": policy.questionnaire,
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            self._values[name] = self._value(name)
+        return self._values[name]
+
+    def _value(self, name: str) -> Any:
+        if name == "patient":
+            if self._record.patient is None:
+                raise QueryNotReadError(name, self._record.answer(name).not_read or "the client has none")
+            return self._record.patient
+        if name in self._policy.queries:
+            return self._record.bundle(name)
+        return self._evaluated(self._policy.variables[name], None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("patient", "clinical", "questionnaire", *self._policy.queries, *self._policy.variables))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _unproven(criterion: Criterion, evidence: tuple[Evidence, ...]) -> Finding:
+    """What holds when the record was read and proves nothing."""
+    if criterion.assumed is None:
+        return Finding(criterion, None, UNKNOWN, NOT_RECORDED, evidence)
+    return Finding(criterion, criterion.assumed, ASSUMED, evidence=evidence)
+
+
+def _reference(resource: Resource) -> str | None:
+    kind, logical = text(resource, "resourceType"), text(resource, "id")
+    return f"{kind}/{logical}" if kind and logical else None
+
+
+def resource_date(resource: Resource) -> str | None:
+    """When what the resource tells of happened, or else was written down; as the resource writes it."""
+    for element in _DATES:
+        if value := text(resource, element):
+            return value
+    for element in _PERIODS:
+        if value := text(resource, element, "start"):
+            return value
+    return None

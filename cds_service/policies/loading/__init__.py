@@ -1,0 +1,1 @@
+"""From plan folders to a library of policies: everything is checked here, once, at load."""

@@ -1,0 +1,126 @@
+"""A policy as it is decided by: criteria, ordered rules, their diagram. Built once, at load, by ``loading``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from cds_service.fhirpath import Expression
+from cds_service.policies.diagram import Diagram
+from cds_service.policies.domains import Domain, Value
+from cds_service.record.resources import Resource
+
+ELIGIBLE = "eligible"
+NOT_NORMALLY_FUNDED = "not-normally-funded"
+IFR_REQUIRED = "ifr-required"
+REDIRECT = "redirect"
+NOT_APPLICABLE = "not-applicable"
+ADVICE = "advice"
+INFORMATION_NEEDED = "information-needed"
+OUTCOME_CODES = (
+    ELIGIBLE,
+    NOT_NORMALLY_FUNDED,
+    IFR_REQUIRED,
+    REDIRECT,
+    NOT_APPLICABLE,
+    ADVICE,
+    INFORMATION_NEEDED,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule says. Two redirects to different policies are different outcomes."""
+
+    code: str
+    redirect_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A clause of the source document: its label there, where it stands and what it says in our words."""
+
+    label: str
+    display: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One fact that the policy turns on: a Questionnaire item.
+
+    ``proof`` yields the value when the record proves it and nothing when it does not; ``evidence`` yields the resources
+    that speak to it; ``assumed`` holds until somebody says otherwise. What is known of a ``sensitive`` criterion is never
+    shown in a card's text.
+    """
+
+    link_id: str
+    text: str
+    name: str
+    domain: Domain
+    item: Resource
+    clauses: tuple[str, ...]
+    assumed: Value | None
+    sensitive: bool
+    proof: Expression | None
+    evidence: Expression | None
+    queries: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An outcome, the condition in which it holds (None: the policy's own position), and the clauses it rests on."""
+
+    id: str
+    title: str
+    description: str
+    urgent: bool
+    outcome: Outcome
+    condition: str | None
+    criteria: frozenset[str]
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One commissioner's policy on some procedures, one version.
+
+    ``commissioner`` is a directory id, None for national advice. ``criteria`` stand in the diagram's order; the leaves
+    of ``diagram`` are positions in ``rules``. ``variables`` are the Questionnaire's named expressions, in order, and
+    ``queries`` the reads it declares, as templates.
+    """
+
+    id: str
+    url: str
+    version: str
+    title: str
+    commissioner: str | None
+    commissioner_name: str | None
+    starts: date | None
+    ends: date | None
+    codes: frozenset[tuple[str, str]]
+    questionnaire_url: str
+    questionnaire: Resource
+    plan: Resource
+    criteria: tuple[Criterion, ...]
+    rules: tuple[Rule, ...]
+    diagram: Diagram
+    variables: Mapping[str, Expression]
+    queries: Mapping[str, str]
+    source: Citation
+    individual_funding: Citation | None
+
+    @property
+    def canonical(self) -> str:
+        """The versioned canonical: ``url|version``."""
+        return f"{self.url}|{self.version}"
+
+    @property
+    def position(self) -> Rule:
+        """What the policy says when no rule's condition holds."""
+        return self.rules[-1]
+
+    def in_force(self, day: date) -> bool:
+        """Whether an order of this day is decided by this version; both ends of the period count."""
+        return (self.starts is None or self.starts <= day) and (self.ends is None or day <= self.ends)

@@ -1,0 +1,1 @@
+"""Structured Data Capture: what a filled-in form says."""

@@ -1,0 +1,72 @@
+"""Settings, read once from the environment (``CDS_…``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; each is an environment variable of its name with the prefix ``CDS_``."""
+
+    model_config = SettingsConfigDict(env_prefix="CDS_", frozen=True, extra="forbid")
+
+    plans: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (Path("plans"),), description="Folders of plan folders, separated by commas."
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="The URL under which clients reach the service, without a final slash.",
+    )
+    database_url: str = Field(
+        "sqlite:///cds-service.db", description="Where decisions are written down: sqlite:///FILE."
+    )
+    clients: Path | None = Field(
+        None,
+        description="File of the CDS clients that may call. Without it: development mode, open to all callers.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Web origins that may call from a browser, separated by commas; in development mode all may.",
+    )
+    development: bool = Field(
+        default=False,
+        description="Allow listening on other than loopback addresses while no clients are configured.",
+    )
+    answers_valid_days: int = Field(
+        90,
+        ge=0,
+        description="How many days a completed form that names no order goes on answering for new orders.",
+    )
+    max_body_bytes: int = Field(10_000_000, ge=1_000, description="The largest request body that is read.")
+
+    @field_validator("plans", "cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("an http or https URL")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _sqlite(cls, value: str) -> str:
+        if not value.startswith("sqlite:///"):
+            raise ValueError("sqlite:///FILE")
+        return value
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file of ``database_url``."""
+        return Path(self.database_url.removeprefix("sqlite:///"))

@@ -1,0 +1,1 @@
+"""Who may call, and proof that it is them."""

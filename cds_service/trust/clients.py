@@ -1,0 +1,169 @@
+"""The CDS clients that may call, as a deployer lists them in one JSON file.
+
+{"clients": [{
+    "name": "trust-a",                        what the decision log calls it
+    "issuer": "https://ehr.example",          the tokens' iss, exactly
+    "jwks_url": "https://ehr.example/jwks",   where its keys are read, and the only jku its tokens may name
+    "jwks": {"keys": […]},                    or its keys themselves: then nothing is fetched
+    "algorithms": ["ES384"],                  the signatures it may use
+    "tenants": ["ward-1"],                    optional: the only tenants its tokens may name
+    "commissioner": "…"}]}                    optional: who pays when the order does not tell
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from cds_service.errors import CdsServiceError
+from cds_service.trust.keys import ALGORITHMS, EXPECTED_KEY, VerificationKey, key_and_id
+from cds_service.trust.strict_json import strict_json
+
+_REQUIRED = frozenset({"name", "issuer", "algorithms"})
+_OPTIONAL = frozenset({"jwks", "jwks_url", "tenants", "commissioner"})
+
+
+class ClientsFileError(CdsServiceError):
+    """The clients file cannot be used. ``path`` is the place inside ``file``; no key is ever quoted."""
+
+    def __init__(self, file: str, path: str, found: str, expected: str) -> None:
+        self.file = file
+        self.path = path
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{file}: {path}: found {found}; expected {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A CDS client, known by the ``issuer`` of its tokens.
+
+    ``jwks`` are its keys by kid; none means that they are read from ``jwks_url``. No ``tenants`` means any.
+    """
+
+    name: str
+    issuer: str
+    jwks: Mapping[str, VerificationKey] | None
+    jwks_url: str | None
+    algorithms: frozenset[str]
+    tenants: frozenset[str]
+    commissioner: str | None
+
+
+def load_clients(path: Path) -> tuple[Client, ...]:
+    """The clients in the file at ``path``, at least one. ClientsFileError names the first thing wrong."""
+    whole = _read(path)
+    listed = whole.members(frozenset({"clients"}), frozenset())["clients"].items()
+    clients = tuple(_client(place) for place in listed)
+    _refuse_repeated(listed, [client.name for client in clients], "name")
+    _refuse_repeated(listed, [client.issuer for client in clients], "issuer")
+    return clients
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A value of the file, and where it stands."""
+
+    file: str
+    path: str
+    value: object
+
+    def refused(self, expected: str, found: str | None = None) -> ClientsFileError:
+        return ClientsFileError(self.file, self.path, found or _shown(self.value), expected)
+
+    def members(self, required: frozenset[str], optional: frozenset[str]) -> dict[str, _Place]:
+        if not isinstance(self.value, dict):
+            raise self.refused("an object")
+        if missing := required - self.value.keys():
+            raise self.refused(f"the member {min(missing)}", "none")
+        if unknown := self.value.keys() - required - optional:
+            raise self.refused(
+                f"only {', '.join(sorted(required | optional))}", f"the member {min(unknown)!r}"
+            )
+        return {name: _Place(self.file, f"{self.path}.{name}", value) for name, value in self.value.items()}
+
+    def items(self) -> tuple[_Place, ...]:
+        if not isinstance(self.value, list) or not self.value:
+            raise self.refused("an array with at least one item")
+        return tuple(_Place(self.file, f"{self.path}[{n}]", item) for n, item in enumerate(self.value))
+
+    def text(self) -> str:
+        if not isinstance(self.value, str) or not self.value or not self.value.isprintable():
+            raise self.refused("text")
+        return self.value
+
+
+def _read(path: Path) -> _Place:
+    try:
+        return _Place(str(path), "$", strict_json(path.read_bytes()))
+    except OSError as error:
+        raise ClientsFileError(
+            str(path), "$", error.strerror or "no file", "a file that can be read"
+        ) from None
+    except ValueError as error:
+        raise ClientsFileError(str(path), "$", str(error), "JSON in UTF-8, no member named twice") from None
+
+
+def _client(place: _Place) -> Client:
+    members = place.members(_REQUIRED, _OPTIONAL)
+    if not members.keys() & {"jwks", "jwks_url"}:
+        raise place.refused("jwks or jwks_url", "neither")
+    return Client(
+        name=members["name"].text(),
+        issuer=members["issuer"].text(),
+        jwks=_keys(members["jwks"]) if "jwks" in members else None,
+        jwks_url=_url(members["jwks_url"]) if "jwks_url" in members else None,
+        algorithms=frozenset(_algorithm(item) for item in members["algorithms"].items()),
+        tenants=frozenset(i.text() for i in members["tenants"].items())
+        if "tenants" in members
+        else frozenset(),
+        commissioner=members["commissioner"].text() if "commissioner" in members else None,
+    )
+
+
+def _keys(place: _Place) -> Mapping[str, VerificationKey]:
+    keys: dict[str, VerificationKey] = {}
+    for item in place.members(frozenset({"keys"}), frozenset())["keys"].items():
+        try:
+            kid, key = key_and_id(item.value)
+        except ValueError as error:
+            raise item.refused(EXPECTED_KEY, str(error)) from None
+        if kid in keys:
+            raise item.refused("another kid", "one that an earlier key has")
+        keys[kid] = key
+    return keys
+
+
+def _algorithm(place: _Place) -> str:
+    algorithm = place.text()
+    if algorithm not in ALGORITHMS:
+        raise place.refused(f"one of {', '.join(sorted(ALGORITHMS))}")
+    return algorithm
+
+
+def _url(place: _Place) -> str:
+    text = place.text()
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise place.refused("an https URL") from None
+    if url.scheme != "https" or not url.host or url.userinfo or url.fragment:
+        raise place.refused("an https URL without user or fragment")
+    return text
+
+
+def _refuse_repeated(listed: tuple[_Place, ...], values: list[str], member: str) -> None:
+    for n, place in enumerate(listed):
+        if values[n] in values[:n]:
+            raise ClientsFileError(
+                place.file, f"{place.path}.{member}", repr(values[n]), "one that no earlier client has"
+            )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return repr(value[:80])
+    return {dict: "an object", list: "an array", type(None): "null"}.get(type(value), repr(value)[:80])

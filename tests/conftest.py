@@ -1,0 +1,35 @@
+"""What tests share: the service over HTTP, and how many examples hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import settings
+
+from cds_service.app import create_app
+from cds_service.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+settings.register_profile("ci", max_examples=100, deadline=None)
+settings.register_profile("long", max_examples=5_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Settings:
+    """The settings of a service on the real plans, with its log in a folder of the test's own."""
+    return Settings(plans=(ROOT / "plans",), database_url=f"sqlite:///{tmp_path / 'decisions.db'}")
+
+
+@pytest.fixture
+def client(configured: Settings) -> Iterator[TestClient]:
+    """An HTTP client of a running service, where it is noon on 22 November 2026."""
+    app = create_app(configured, clock=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
