@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from cds_service.errors import (
+    BodyTooLargeError,
     CdsServiceError,
     ClientRejectedError,
     DecisionLogError,
@@ -36,6 +37,7 @@ from cds_service.policies.library import Library, load_library
 from cds_service.service import Decision, Terms, decide
 from cds_service.settings import Settings
 from cds_service.store.decisions import DecisionEntry, DecisionLog
+from cds_service.web.pages import SECURITY_HEADERS, library_page, policy_page, style_sheet
 
 logger = logging.getLogger("cds_service")
 
@@ -44,13 +46,14 @@ _FHIR_JSON = "application/fhir+json"
 # Error → (HTTP status, FHIR issue type). Anything else that is raised is a bug: 500.
 _STATUS: Mapping[type[Exception], tuple[int, str]] = {
     RequestError: (400, "invalid"),
+    BodyTooLargeError: (413, "too-long"),
     ClientRejectedError: (401, "security"),
     UnknownServiceError: (404, "not-found"),
     MissingDataError: (412, "required"),
     NoPoliciesError: (503, "transient"),
     DecisionLogError: (503, "transient"),
 }
-_HTTP_ISSUES = {404: "not-found", 405: "not-supported", 413: "too-long"}
+_HTTP_ISSUES = {404: "not-found", 405: "not-supported"}
 
 
 @dataclass
@@ -69,13 +72,21 @@ class State:
         return self.library
 
 
-def create_app(settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
-    """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503."""
+def create_app(
+    settings: Settings,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    after_load: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503.
+
+    ``after_load`` is called once the policies are loaded.
+    """
     state = State(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _open(state)
+        after_load()
         yield
         if state.log is not None:
             state.log.close()
@@ -83,7 +94,6 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = lambda: datet
     app = FastAPI(
         title="CDS service: procedure funding",
         lifespan=lifespan,
-        max_body_size=settings.max_body_bytes,
         openapi_url=None,
     )
     app.add_middleware(
@@ -93,6 +103,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         allow_headers=("Authorization", "Content-Type", "Accept"),
     )
     _add_routes(app, state, clock)
+    _add_pages(app, state)
     _add_error_answers(app)
     return app
 
@@ -123,7 +134,7 @@ def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> No
         if service_id != SERVICE_ID:
             raise UnknownServiceError(f"no CDS service {service_id[:60]!r}; there is {SERVICE_ID}")
         started = time.perf_counter()
-        body = await request.body()
+        body = await _body(request, state.settings.max_body_bytes)
         library, now = state.loaded_library(), clock()
         asked = hook_request(_parsed(body))
         decision = decide(asked, library, _terms(state.settings, now))
@@ -147,6 +158,27 @@ def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> No
         )
 
 
+def _add_pages(app: FastAPI, state: State) -> None:
+    @app.get("/")
+    async def library() -> Response:
+        return _page(library_page(state.loaded_library().policies))
+
+    @app.get("/policies/{policy_id}")
+    async def policy(policy_id: str) -> Response:
+        found = [each for each in state.loaded_library().policies if each.id == policy_id]
+        if not found:
+            raise HTTPException(404, "no policy of this id is in use")
+        return _page(policy_page(found[0]))
+
+    @app.get("/static/style.css")
+    async def style() -> Response:
+        return Response(style_sheet(), media_type="text/css", headers=SECURITY_HEADERS)
+
+
+def _page(html: str) -> Response:
+    return Response(html, media_type="text/html", headers=SECURITY_HEADERS)
+
+
 def _terms(settings: Settings, now: datetime) -> Terms:
     return Terms(
         now=now,
@@ -154,6 +186,16 @@ def _terms(settings: Settings, now: datetime) -> Terms:
         public_url=settings.public_url,
         answers_valid_days=settings.answers_valid_days,
     )
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The request's body, read no further than the limit. BodyTooLargeError beyond it."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit:
+            raise BodyTooLargeError(f"found a body of more than {limit} bytes; expected no more")
+    return bytes(read)
 
 
 def _parsed(body: bytes) -> object:

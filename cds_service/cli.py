@@ -38,8 +38,6 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Start the service."""
-    import gc
-
     import uvicorn
 
     from cds_service.app import create_app
@@ -57,8 +55,8 @@ def serve(
         logging.getLogger("cds_service").warning(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
-    config = uvicorn.Config(
-        create_app(settings),
+    uvicorn.run(
+        create_app(settings, after_load=_freeze),
         host=host,
         port=port,
         loop="uvloop",
@@ -66,12 +64,14 @@ def serve(
         access_log=False,
         log_config=None,
     )
-    server = uvicorn.Server(config)
-    config.load()
-    # What is loaded by now lives as long as the process: keep the collector from walking it during requests.
+
+
+def _freeze() -> None:
+    """What is loaded by now lives as long as the process: keep the collector from walking it during requests."""
+    import gc
+
     gc.collect()
     gc.freeze()
-    server.run()
 
 
 @app.command()

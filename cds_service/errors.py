@@ -10,6 +10,7 @@
     ├── PlansError                    the PlanErrors of all folders together: then no policy is loaded
     ├── NoPoliciesError               no policy set is loaded
     ├── RequestError                  a hook request that cannot be read: where, found, expected
+    ├── BodyTooLargeError             a request body over the limit
     ├── UnknownServiceError           a CDS service id that is not offered
     ├── ClientRejectedError           a caller that did not prove who it is; says nothing more on purpose
     ├── MissingDataError              nothing could be decided: the prefetch keys that were not sent
@@ -85,6 +86,10 @@ class RequestError(CdsServiceError):
         self.found = found
         self.expected = expected
         super().__init__(f"{where}: found {found}; expected {expected}")
+
+
+class BodyTooLargeError(CdsServiceError):
+    """A request body has more bytes than are read."""
 
 
 class UnknownServiceError(CdsServiceError):

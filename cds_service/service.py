@@ -102,12 +102,8 @@ def _refuse_if_unread(decisions: tuple[OrderDecision, ...], payers: Commissioner
 
 
 def _unread_keys(determined: Determination) -> frozenset[str]:
-    """The queries that an open determination waits for, if none of those it could turn on was read; else none."""
-    turning = [
-        each
-        for each in determined.findings
-        if each.criterion in determined.outstanding and each.criterion.queries
-    ]
-    if any(each.why != NOT_READ for each in turning):
+    """The queries that an open determination waits for, if nothing that it looked at was read; else none."""
+    looked_at = [each for each in determined.findings if each.criterion.queries]
+    if any(each.why != NOT_READ for each in looked_at):
         return frozenset()
-    return frozenset(query for each in turning for query in each.criterion.queries)
+    return frozenset(query for each in looked_at for query in each.criterion.queries)

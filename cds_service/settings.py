@@ -15,21 +15,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CDS_", frozen=True, extra="forbid")
 
     plans: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (Path("plans"),), description="Folders of plan folders, separated by commas."
+        default=(Path("plans"),), description="Folders of plan folders, separated by commas."
     )
     public_url: str = Field(
-        "http://127.0.0.1:8000",
+        default="http://127.0.0.1:8000",
         description="The URL under which clients reach the service, without a final slash.",
     )
     database_url: str = Field(
-        "sqlite:///cds-service.db", description="Where decisions are written down: sqlite:///FILE."
+        default="sqlite:///cds-service.db", description="Where decisions are written down: sqlite:///FILE."
     )
     clients: Path | None = Field(
-        None,
+        default=None,
         description="File of the CDS clients that may call. Without it: development mode, open to all callers.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
+        default=(),
         description="Web origins that may call from a browser, separated by commas; in development mode all may.",
     )
     development: bool = Field(
@@ -37,11 +37,13 @@ class Settings(BaseSettings):
         description="Allow listening on other than loopback addresses while no clients are configured.",
     )
     answers_valid_days: int = Field(
-        90,
+        default=90,
         ge=0,
         description="How many days a completed form that names no order goes on answering for new orders.",
     )
-    max_body_bytes: int = Field(10_000_000, ge=1_000, description="The largest request body that is read.")
+    max_body_bytes: int = Field(
+        default=10_000_000, ge=1_000, description="The largest request body that is read."
+    )
 
     @field_validator("plans", "cors_origins", mode="before")
     @classmethod

@@ -59,13 +59,13 @@ def condition(code: str, status: str = "confirmed", **members: Any) -> dict[str,
     }
 
 
-def answers(policy: str, version: str = "2.0.0", **values: Any) -> dict[str, Any]:
+def answers(policy: str, **values: Any) -> dict[str, Any]:
     """A completed form of a policy; None stands for an item left open."""
     return {
         "resourceType": "QuestionnaireResponse",
         "id": "answers-1",
         "status": "completed",
-        "questionnaire": f"https://funding-policies.example/fhir/Questionnaire/{policy}|{version}",
+        "questionnaire": f"https://funding-policies.example/fhir/Questionnaire/{policy}",
         "subject": {"reference": "Patient/p1"},
         "basedOn": [{"reference": "ServiceRequest/order-1"}],
         "authored": "2026-11-20T10:00:00Z",

@@ -4,8 +4,9 @@
                                     variables={"conditions": "Bundle"}, strict=True)
     expression.evaluate(patient, Environment(now, variables={"conditions": bundle}, member_of=…))
 
-Read in this order: ``ast`` (what an expression says), ``parser``, ``compiled`` (what it becomes), ``compiler``, ``paths``,
-``operators``, ``functions`` (one module a chapter). ``values``: ``dates``, ``quantities``, ``equality``, ``arithmetic``. ``model`` and ``r4.json``: the types.
+Read in this order: ``ast`` (what an expression says), ``parser``, ``compiled`` (what it becomes), ``compiler``,
+``paths``, ``operators``, ``logic``, ``functions`` (one module a chapter). Values: ``dates``, ``quantities``,
+``equality``, ``arithmetic``. ``model`` and ``r4.json``: the types. ``runtime`` and ``steps``: what runs.
 No global state; an Expression may be evaluated by many threads at once, and never changes its input.
 """
 

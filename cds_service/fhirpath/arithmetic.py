@@ -72,7 +72,7 @@ def negated(value: Any) -> Any:
 
 def moved(moment: Date | DateTime | Time, by: Quantity, sign: int) -> Any:
     """The moment a duration later or earlier; decimals of the duration are ignored (official suite testPlusDate2)."""
-    unit = _duration_unit(by)
+    unit = duration_unit(by)
     amount = sign * int(by.value.to_integral_value(rounding=ROUND_DOWN))
     if not isinstance(moment, Time):
         return dates.plus_time(moment, amount, unit)
@@ -81,7 +81,8 @@ def moved(moment: Date | DateTime | Time, by: Quantity, sign: int) -> Any:
     return dates.plus_clock(moment, amount, unit)
 
 
-def _duration_unit(by: Quantity) -> str:
+def duration_unit(by: Quantity) -> str:
+    """The calendar unit that a date can be moved by (N1 §6.6.7); a UCUM month or year is no whole number of days."""
     unit = by.unit if by.is_calendar else DEFINITE_UNITS.get(by.unit) or CALENDAR_UNITS.get(by.unit)
     if unit is None or by.is_opaque:
         allowed = "a calendar duration (year, month, …), 'wk', 'd', 'h', 'min', 's' or 'ms'"

@@ -114,6 +114,16 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
+def chain(node: Binary) -> list[Node]:
+    """The operands of ``a | b | c``, read as one list: such a chain may be thousands long."""
+    parts: list[Node] = []
+    current: Node = node
+    while isinstance(current, Binary) and current.operator == node.operator:
+        parts.append(current.right)
+        current = current.left
+    return [current, *reversed(parts)]
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, without recursion: a union of two thousand items is two thousand levels deep."""
     pending = [node]

@@ -36,9 +36,10 @@ class Filter:
 class Compiled:
     """A compiled expression.
 
-    ``types``: what the items can be, None when unknown. ``is_boxed``: the items carry their types; if not, they are JSON of the one
-    type in ``types``. ``one`` is there when there is at most one item; ``value`` when that item's System value is to be had without
-    the detour over the item. ``is_fixed``: the same for every focus of one evaluation, and no variable is asked.
+    ``types``: what the items can be, None when unknown. ``is_boxed``: the items carry their types; if not, they are JSON
+    of the one type in ``types``. ``one`` is there when there is at most one item; ``value`` when that item's System value
+    is to be had without the detour over the item. ``is_fixed``: the same for every focus of one evaluation, and no
+    variable is asked.
     """
 
     many: Many
@@ -53,7 +54,7 @@ class Compiled:
     choice: Choice | None = None
     filter: Filter | None = None
     key: str | None = None
-    """The JSON key, when it is a primitive element of the focus itself."""
+    """The JSON key, when it is an element of the focus itself that occurs once."""
 
     @property
     def type(self) -> str | None:

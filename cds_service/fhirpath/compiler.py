@@ -16,8 +16,20 @@ from cds_service.fhirpath.compiled import Compiled, Invocation, Many, One, Scope
 from cds_service.fhirpath.equality import KIND_OF_TYPE, identity
 from cds_service.fhirpath.functions import FUNCTIONS
 from cds_service.fhirpath.model import SYSTEM_TYPES, Model, suggestion
-from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Unbox, reader, readers, system_type, system_type_of_class
+from cds_service.fhirpath.runtime import (
+    BadDataError,
+    Frame,
+    Item,
+    Unbox,
+    reader,
+    readers,
+    system_type,
+    system_type_of_class,
+)
 from cds_service.fhirpath.steps import boxed
+
+_STRINGS, _BOOLEANS = frozenset({"string"}), frozenset({"boolean"})
+
 
 class Compiler:
     """The expression being compiled and what it is compiled against; it is thrown away afterwards."""
@@ -58,7 +70,7 @@ class Compiler:
         this = Compiled(focus_collection, types, is_boxed=types is None, position=0)
         return self.compile(node, Scope(this))
 
-    def compile(self, node: ast.Node, scope: Scope) -> Compiled:
+    def compile(self, node: ast.Node, scope: Scope) -> Compiled:  # noqa: PLR0911 - one for each kind of node
         """One node; what it yields is in ``Compiled``."""
         match node:
             case ast.Literal():
@@ -84,7 +96,13 @@ class Compiler:
         value = node.value
         if value is None:
             return Compiled(
-                lambda _item, _frame: [], (), True, node.position, lambda _item, _frame: None, literal=node, is_fixed=True
+                lambda _item, _frame: [],
+                (),
+                True,
+                node.position,
+                lambda _item, _frame: None,
+                literal=node,
+                is_fixed=True,
             )
 
         def one(_item: Item, _frame: Frame) -> Any:
@@ -99,8 +117,12 @@ class Compiler:
         if function is None:
             self.refuse(f"unknown function {node.name}(), {suggestion(node.name, FUNCTIONS)}", node.position)
         if not function.least <= len(node.arguments) <= function.most:
-            expected = f"{function.least}" + (f" to {function.most}" if function.most > function.least else "")
-            self.refuse(f"{node.name}() has {len(node.arguments)} arguments, expected {expected}", node.position)
+            expected = f"{function.least}" + (
+                f" to {function.most}" if function.most > function.least else ""
+            )
+            self.refuse(
+                f"{node.name}() has {len(node.arguments)} arguments, expected {expected}", node.position
+            )
         target = scope.this if node.target is None else self.compile(node.target, scope)
         return function.compile(self, Invocation(node, self.memoised(target), scope))
 
@@ -126,9 +148,16 @@ class Compiler:
 
     def kinds(self, compiled: Compiled) -> frozenset[str] | None:
         """What the items can be compared with (see equality.kind_of); None when unknown."""
-        if compiled.types is None or any(type_ == "System.Any" or self.is_abstract(type_) for type_ in compiled.types):
+        if compiled.types is None or any(
+            type_ == "System.Any" or self.is_abstract(type_) for type_ in compiled.types
+        ):
             return None
         return frozenset(KIND_OF_TYPE.get(self.system_of(type_) or "", "complex") for type_ in compiled.types)
+
+    def common_kind(self, left: Compiled, right: Compiled) -> str | None:
+        """The one kind that all values on both sides are known to have."""
+        one, other = self.kinds(left), self.kinds(right)
+        return next(iter(one)) if one is not None and one == other and len(one) == 1 else None
 
     def is_abstract(self, type_: str) -> bool:
         """Whether items of the type are of another, which nobody knows yet."""
@@ -230,10 +259,10 @@ class Compiler:
 
     def alike(self, parts: list[Compiled]) -> tuple[list[Compiled], Callable[[Item], Hashable]]:
         """Collections whose items can be set beside each other, and what makes two of those equal."""
-        types = {part.type for part in parts if not part.is_empty}
-        if len(types) > 1 or any(part.is_boxed for part in parts):
+        known = [part for part in parts if not part.is_empty]
+        if len({part.type for part in known}) > 1 or any(part.is_boxed for part in known):
             parts = [self.boxed(part) for part in parts]
-        return parts, self.key(parts[0])
+        return parts, self.key(next((part for part in parts if not part.is_empty), parts[0]))
 
     def common_types(self, parts: list[Compiled]) -> tuple[str, ...] | None:
         """All types that their items can have; None when one of them is unknown."""
@@ -246,6 +275,8 @@ class Compiler:
         many, unbox, position = compiled.many, self.unbox(compiled), compiled.position
         if compiled.types is not None and all(type_.startswith("System.") for type_ in compiled.types):
             return many
+        if self.kinds(compiled) == _STRINGS:
+            return self._texts(compiled)
 
         def values(item: Item, frame: Frame) -> list[Any]:
             try:
@@ -254,6 +285,18 @@ class Compiler:
                 raise self.failure(str(error), position) from None
 
         return values
+
+    def _texts(self, compiled: Compiled) -> Many:
+        """Strings of JSON are their own values; only the others are looked at."""
+        many, unbox, position = compiled.many, self.unbox(compiled), compiled.position
+
+        def texts(item: Item, frame: Frame) -> list[Any]:
+            try:
+                return [found if found.__class__ is str else unbox(found) for found in many(item, frame)]
+            except BadDataError as error:
+                raise self.failure(str(error), position) from None
+
+        return texts
 
     def only(self, compiled: Compiled) -> One:
         """The item of a collection that may hold at most one (N1 §4.5, singleton evaluation)."""
@@ -268,12 +311,18 @@ class Compiler:
         return compiled.one or only
 
     def truth(self, compiled: Compiled) -> One:
-        """True, False, or None for unknown; a single item that is no boolean counts as true (N1 §4.5), never in strict mode."""
+        """True, False, or None for unknown.
+
+        A single item that is no boolean counts as true (N1 §4.5, singleton evaluation); in strict mode it is an error.
+        """
         kinds = self.kinds(compiled)
-        if kinds == {"boolean"}:
+        if kinds == _BOOLEANS:
             return self.value(compiled)
         if self.is_strict and kinds and "boolean" not in kinds:
-            self.refuse(f"found {self.names(compiled)}, expected true or false; did you mean exists()?", compiled.position)
+            self.refuse(
+                f"found {self.names(compiled)}, expected true or false; did you mean exists()?",
+                compiled.position,
+            )
         value, position, is_strict = self.value(compiled), compiled.position, self.is_strict
 
         def truth(item: Item, frame: Frame) -> bool | None:

@@ -1,7 +1,8 @@
 """Dates and times with the precision they were written in.
 
-A moment is a tuple of parts (year, month, day, hour, minute, nanoseconds of the minute), as many as are known: seconds and
-their fraction are one precision (N1 §6.1.1). Two moments compare part by part; where one of them stops the result is unknown.
+A moment is a tuple of parts (year, month, day, hour, minute, nanoseconds of the minute), as many as are known: seconds
+and their fraction are one precision (N1 §6.1.1). Two moments compare part by part; where one of them stops the result is
+unknown.
 
 Source: FHIRPath N1 §4.1.5–4.1.7, §6.1, §6.2, §6.6.7, http://hl7.org/fhirpath/N1/
 """
@@ -18,27 +19,34 @@ _NANOS = 1_000_000_000
 _MINUTE = 60 * _NANOS
 _DAY = 1440
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
-_TIME = re.compile(r"(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?")
-_OFFSET = re.compile(r"(?:Z|([+-])(\d\d):(\d\d))?")
+_CLOCK = r"(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
+_TIME = re.compile(_CLOCK)
+_DATE_TIME = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)T{_CLOCK}(Z|[+-]\d\d:\d\d)?")
 WESTMOST, EASTMOST = -12 * 60, 14 * 60
 """The offsets in use, in minutes; a moment without an offset lies between."""
 
 
-def _time_parts(match: re.Match[str]) -> tuple[tuple[int, ...], str] | None:
-    """Parts and the fraction's digits; None when there is no such time of day."""
-    hour, minute, second, fraction = match.groups()
-    parts = [int(hour)]
-    if minute is not None:
-        parts.append(int(minute))
-    if second is not None:
-        parts.append(int(second) * _NANOS + int((fraction or "0").ljust(9, "0")))
-    valid = all(part < end for part, end in zip(parts, (24, 60, _MINUTE), strict=False))
-    return (tuple(parts), fraction or "") if valid else None
+def _time_parts(
+    hour: str, minute: str | None, second: str | None, fraction: str | None
+) -> tuple[int, ...] | None:
+    """None when there is no such time of day."""
+    hours = int(hour)
+    if minute is None:
+        return (hours,) if hours < 24 else None
+    minutes = int(minute)
+    if hours >= 24 or minutes >= 60:
+        return None
+    if second is None:
+        return (hours, minutes)
+    nanos = int(second) * _NANOS + (int(fraction.ljust(9, "0")) if fraction else 0)
+    return (hours, minutes, nanos) if nanos < _MINUTE else None
 
 
 def _is_day(parts: tuple[int, ...]) -> bool:
     year, month, day = (*parts, 1, 1)[:3]
-    return year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]
+    if not (year >= 1 and 1 <= month <= 12):
+        return False
+    return 1 <= day <= 28 or 1 <= day <= calendar.monthrange(year, month)[1]
 
 
 def _date_text(parts: tuple[int, ...]) -> str:
@@ -88,17 +96,16 @@ class DateTime:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """``YYYY[-MM[-DD[Thh[:mm[:ss[.fff]]][zone]]]]``, None when there is no such moment."""
-        day, has_time, rest = text.partition("T")
-        date_ = Date.parse(day)
-        if date_ is None or not has_time:
+        match = _DATE_TIME.fullmatch(text)
+        if match is None:
+            date_ = Date.parse(text)
             return None if date_ is None else cls(date_.parts)
-        match = _TIME.match(rest)
-        zone = _OFFSET.fullmatch(rest, match.end()) if match else None
-        time_ = _time_parts(match) if match and zone and len(date_.parts) == 3 else None
-        if time_ is None or zone is None:
+        year, month, day, hour, minute, second, fraction, zone = match.groups()
+        days = (int(year), int(month), int(day))
+        time_ = _time_parts(hour, minute, second, fraction)
+        if time_ is None or not _is_day(days):
             return None
-        parts, fraction = time_
-        return cls(date_.parts + parts, _offset_minutes(zone), len(fraction), zone[0] == "Z")
+        return cls(days + time_, _offset_minutes(zone), len(fraction or ""), zone == "Z")
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
@@ -158,19 +165,18 @@ class Time:
     def parse(cls, text: str) -> Self | None:
         """``hh[:mm[:ss[.fff]]]``, None when there is no such time."""
         match = _TIME.fullmatch(text)
-        found = _time_parts(match) if match else None
-        return None if found is None else cls(found[0], len(found[1]))
+        parts = _time_parts(*match.groups()) if match else None
+        return None if match is None or parts is None else cls(parts, len(match[4] or ""))
 
     def __str__(self) -> str:
         return _time_text(self.parts, self.digits)
 
 
-def _offset_minutes(zone: re.Match[str]) -> int | None:
-    sign, hours, minutes = zone.groups()
-    if sign is None:
-        return 0 if zone[0] == "Z" else None
-    size = int(hours) * 60 + int(minutes)
-    return -size if sign == "-" else size
+def _offset_minutes(zone: str | None) -> int | None:
+    if zone is None or zone == "Z":
+        return None if zone is None else 0
+    size = int(zone[1:3]) * 60 + int(zone[4:])
+    return -size if zone[0] == "-" else size
 
 
 def _length(parts: tuple[int, ...]) -> int:
@@ -201,12 +207,30 @@ def compare(left: Date | DateTime, right: Date | DateTime, zone: tzinfo) -> int 
     if left.offset == right.offset:
         return _compare_parts(left.parts, right.parts)
     if isinstance(left, DateTime) and left.offset is not None and len(right.parts) <= 3:
-        return _compare_parts((*left.day_in(zone), 0), right.parts)
+        return _compare_with_day(left, right.parts, zone)
     if isinstance(right, DateTime) and right.offset is not None and len(left.parts) <= 3:
-        return _compare_parts(left.parts, (*right.day_in(zone), 0))
+        order = _compare_with_day(right, left.parts, zone)
+        return None if order is None else -order
     assert isinstance(left, DateTime)  # noqa: S101 - a Date has no offset and at most three parts, so it is handled above
     assert isinstance(right, DateTime)  # noqa: S101
     return _compare_moments(left, right)
+
+
+def _compare_with_day(moment: DateTime, day: tuple[int, ...], zone: tzinfo) -> int | None:
+    """Another zone moves a moment by a day at most, so only days that near have to be looked at in it."""
+    if len(day) == 3:
+        distance = _rank(moment.parts) - _rank(day)
+        if abs(distance) > _FAR:
+            return 1 if distance > 0 else -1
+    return _compare_parts((*moment.day_in(zone), 0), day)
+
+
+_FAR = 8
+"""Ranks further apart than this are days more than three days apart."""
+
+
+def _rank(parts: tuple[int, ...]) -> int:
+    return (parts[0] * 12 + parts[1]) * 31 + parts[2]
 
 
 def _compare_moments(left: DateTime, right: DateTime) -> int | None:

@@ -5,7 +5,7 @@ Source: FHIRPath N1 §6.1 (equality), §6.2 (comparison), http://hl7.org/fhirpat
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from cds_service.fhirpath.quantities import Quantity, decimals, rounded
 from cds_service.fhirpath.runtime import BadDataError, Node
 
 _MAX_NESTING = 200
+_MAX_LIST = 500
 
 
 def kind_of(value: Any) -> str:
@@ -87,7 +88,22 @@ def compare(left: Any, right: Any, zone: tzinfo) -> int | None:
         return dates.compare_times(left, right)
     if kind == "quantity":
         return quantities.compare(left, right)
-    return (left > right) - (left < right)
+    return _natural_order(left, right, zone)
+
+
+def order_of(kind: str) -> Callable[[Any, Any, tzinfo], int | None]:
+    """compare() of two values that are known to be of one kind."""
+    if kind == "date":
+        return dates.compare
+    if kind == "quantity":
+        return lambda left, right, _zone: quantities.compare(left, right)
+    if kind == "time":
+        return lambda left, right, _zone: dates.compare_times(left, right)
+    return _natural_order
+
+
+def _natural_order(left: Any, right: Any, _zone: tzinfo) -> int:
+    return int(left > right) - int(left < right)
 
 
 def _name(value: Any) -> str:
@@ -133,6 +149,10 @@ def _equivalent_content(left: Any, right: Any, nesting: int) -> bool:
 
 
 def _pairable(left: list[Any], right: list[Any], nesting: int) -> bool:
+    if len(left) > _MAX_LIST:
+        raise BadDataError(
+            f"a list of {len(left)} in an element to be compared with ~, expected at most {_MAX_LIST}"
+        )
     remaining = list(right)
     for item in left:
         match = next((other for other in remaining if _equivalent_content(item, other, nesting)), None)

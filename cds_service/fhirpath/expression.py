@@ -18,7 +18,7 @@ from cds_service.fhirpath.runtime import BadDataError, Environment, Frame, Item,
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """``variables``: every ``%name`` it uses that the language does not define. ``type``: of its items, when all have one."""
+    """``variables``: every declared ``%name`` that it uses. ``type``: that of its items, when all are of one."""
 
     text: str
     variables: frozenset[str]
@@ -31,8 +31,9 @@ class Expression:
     def evaluate(self, focus: Any, environment: Environment) -> list[Any]:
         """The collection it yields on one item of JSON or a list of them.
 
-        Primitives come out as System values, complex elements as the dicts of the input; a primitive that has only extensions as the
-        dict of those. FhirPathEvaluationError on data without a result; what the environment raises passes through.
+        Primitives come out as System values, complex elements as the dicts of the input; a primitive that has only
+        extensions as the dict of those. FhirPathEvaluationError on data without a result; what the environment raises
+        passes through.
         """
         try:
             items = checked(self._compiler, listed(focus), self._context, "the focus", 0)
@@ -61,9 +62,9 @@ def compile_expression(
 ) -> Expression:
     """Text → Expression; FhirPathSyntaxError or FhirPathTypeError when no data could make it right.
 
-    ``context``: the type of the focus (``Patient``, ``System.Boolean``), None when unknown. ``variables``: name → type or None; any other
-    ``%name`` that the language does not define is refused. ``strict``: every element of every path must be one of R4, so unknown and
-    abstract types are narrowed first. ``value_sets``: the urls that memberOf() may name.
+    ``context``: the type of the focus (``Patient``, ``System.Boolean``), None when unknown. ``variables``: name → type or
+    None; any other ``%name`` that the language does not define is refused. ``strict``: every element of every path must
+    be one of R4, so unknown and abstract types are narrowed first. ``value_sets``: the urls that memberOf() may name.
     """
     declared = dict(variables or {})
     node = parse(text)

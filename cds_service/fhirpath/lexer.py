@@ -6,6 +6,7 @@ Source: FHIRPath N1, appendix A (lexical elements), http://hl7.org/fhirpath/N1/#
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from cds_service.errors import FhirPathSyntaxError
@@ -40,7 +41,13 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"f": "\f", "n": "\n", "r": "\r", "t": "\t", **{c: c for c in "`'\"\\/"}}
-_UNFINISHED = {"'": "a closing '", "`": "a closing `", "/": "a closing */", "@": "a date or a time", "%": "a name"}
+_UNFINISHED = {
+    "'": "a closing '",
+    "`": "a closing `",
+    "/": "a closing */",
+    "@": "a date or a time",
+    "%": "a name",
+}
 
 
 def tokens(text: str) -> list[Token]:
@@ -84,7 +91,7 @@ def unescaped(raw: str, text: str, position: int) -> str:
 
 def _refusing_open_comments(found: list[Token], text: str) -> list[Token]:
     """An unfinished comment reads as the operators ``/`` and ``*``, which never stand together otherwise."""
-    for left, right in zip(found, found[1:], strict=False):
+    for left, right in pairwise(found):
         if left.text == "/" and right.text == "*" and right.position == left.position + 1:
             raise FhirPathSyntaxError("comment without an end, expected a closing */", text, left.position)
     return found

@@ -1,7 +1,7 @@
 """The FHIR R4 types and elements that paths are checked against, read from ``r4.json`` (see generate_r4.py).
 
-A type is written as FHIR writes it (``Patient``, ``boolean``); a backbone element by its path (``Patient.contact``); a System type
-with its namespace (``System.Boolean``).
+A type is written as FHIR writes it (``Patient``, ``boolean``); a backbone element by its path (``Patient.contact``); a
+System type with its namespace (``System.Boolean``).
 
 Source: https://hl7.org/fhir/R4/fhirpath.html
 """
@@ -59,7 +59,7 @@ class Model:
             if definition["kind"] == "primitive-type"
         }
 
-    def __contains__(self, type_: str) -> bool:
+    def __contains__(self, type_: str | None) -> bool:
         return type_ in self._definitions
 
     def __iter__(self) -> Iterator[str]:
@@ -76,14 +76,15 @@ class Model:
 
     def bases(self, type_: str) -> Iterator[str]:
         """The type and all it specialises, the nearest first."""
-        current: str | None = type_
-        while current in self._definitions:
-            yield current
-            current = self._definitions[current]["base"]
+        definition = self._definitions.get(type_)
+        while definition is not None:
+            yield type_
+            type_ = definition["base"]
+            definition = self._definitions.get(type_)
 
     def is_a(self, type_: str, other: str) -> bool:
         """Whether ``type_`` is ``other`` or specialises it."""
-        return type_ == other or other == "System.Any" or any(base == other for base in self.bases(type_))
+        return other in {type_, "System.Any"} or any(base == other for base in self.bases(type_))
 
     def elements(self, type_: str) -> Mapping[str, Element]:
         """The elements of the type by name, inherited ones too."""

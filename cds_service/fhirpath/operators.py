@@ -1,4 +1,4 @@
-"""Operators → closures. ``and``, ``or`` and ``implies`` leave the right side alone when the left decides.
+"""Operators → closures, but for logic.
 
 Source: FHIRPath N1 §6 (operations), http://hl7.org/fhirpath/N1/#operations
 """
@@ -9,25 +9,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cds_service.fhirpath import arithmetic, ast, equality
-from cds_service.fhirpath.compiled import Compiled, One, Scope, system
+from cds_service.fhirpath import arithmetic, ast, equality, logic
+from cds_service.fhirpath.compiled import Compiled, Many, One, Scope, system
 from cds_service.fhirpath.functions.combining import union
 from cds_service.fhirpath.functions.types import is_type, narrowed_to
-from cds_service.fhirpath.runtime import Frame, Item
+from cds_service.fhirpath.quantities import Quantity
+from cds_service.fhirpath.runtime import BadDataError, Frame, Item
 
 if TYPE_CHECKING:
     from cds_service.fhirpath.compiler import Compiler
-
-_LOGIC = frozenset({"and", "or", "xor", "implies"})
 
 
 def binary(compiler: Compiler, node: ast.Binary, scope: Scope) -> Compiled:
     """An operator between two operands."""
     operator = node.operator
     if operator == "|":
-        return union(compiler, [compiler.compile(part, scope) for part in chain(node)], node.position)
-    if operator in _LOGIC:
-        return _logic(compiler, node, scope)
+        return union(compiler, [compiler.compile(part, scope) for part in ast.chain(node)], node.position)
+    if operator in logic.OPERATORS:
+        return logic.logical(compiler, node, scope)
     left = compiler.memoised(compiler.compile(node.left, scope))
     if isinstance(node.right, ast.TypeName):
         type_ = ".".join(part for part in (node.right.namespace, node.right.name) if part)
@@ -36,96 +35,6 @@ def binary(compiler: Compiler, node: ast.Binary, scope: Scope) -> Compiled:
     right = compiler.memoised(compiler.compile(node.right, scope))
     found = _BUILDERS[operator](compiler, left, right, node)
     return replace(found, position=node.position, is_fixed=left.is_fixed and right.is_fixed)
-
-
-def chain(node: ast.Binary) -> list[ast.Node]:
-    """The operands of ``a | b | c``, read as one list: such a chain may be thousands long."""
-    parts: list[ast.Node] = []
-    current: ast.Node = node
-    while isinstance(current, ast.Binary) and current.operator == node.operator:
-        parts.append(current.right)
-        current = current.left
-    return [current, *reversed(parts)]
-
-
-# logic (N1 §6.5)
-
-
-def _logic(compiler: Compiler, node: ast.Binary, scope: Scope) -> Compiled:
-    flat = node.operator in {"and", "or"}
-    operands = chain(node) if flat else [node.left, node.right]
-    compiled = [compiler.compile(operand, scope) for operand in operands]
-    truths = [compiler.truth(compiler.memoised(operand)) for operand in compiled]
-    one = _LOGIC_BUILDERS[node.operator](truths)
-    is_fixed = all(operand.is_fixed for operand in compiled)
-    return system(one, "Boolean", node.position, is_fixed=is_fixed)
-
-
-def _and(operands: list[One]) -> One:
-    return _pair_and(*operands) if len(operands) == 2 else _decided_by(operands, decisive=False)
-
-
-def _pair_and(left: One, right: One) -> One:
-    """Two operands are nearly all there ever are, so they get a closure without a loop."""
-
-    def one(item: Item, frame: Frame) -> bool | None:
-        first = left(item, frame)
-        if first is False:
-            return False
-        second = right(item, frame)
-        if second is False:
-            return False
-        return True if first is True and second is True else None
-
-    return one
-
-
-def _or(operands: list[One]) -> One:
-    return _decided_by(operands, decisive=True)
-
-
-def _decided_by(operands: list[One], *, decisive: bool) -> One:
-    """The first operand that is ``decisive`` ends it; otherwise unknown if any is."""
-
-    def one(item: Item, frame: Frame) -> bool | None:
-        is_known = True
-        for operand in operands:
-            found = operand(item, frame)
-            if found is decisive:
-                return decisive
-            if found is None:
-                is_known = False
-        return (not decisive) if is_known else None
-
-    return one
-
-
-def _xor(operands: list[One]) -> One:
-    left, right = operands
-
-    def one(item: Item, frame: Frame) -> bool | None:
-        first, second = left(item, frame), right(item, frame)
-        return None if first is None or second is None else first is not second
-
-    return one
-
-
-def _implies(operands: list[One]) -> One:
-    left, right = operands
-
-    def one(item: Item, frame: Frame) -> bool | None:
-        first = left(item, frame)
-        if first is False:
-            return True
-        second: bool | None = right(item, frame)
-        if second is True or first is True:
-            return second
-        return None
-
-    return one
-
-
-_LOGIC_BUILDERS: dict[str, Callable[[list[One]], One]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
 
 
 # equality (N1 §6.1)
@@ -160,14 +69,18 @@ def _refuse_different_kinds(compiler: Compiler, left: Compiled, right: Compiled,
 
 def _not(one: One) -> One:
     def negated(item: Item, frame: Frame) -> bool | None:
-        found = one(item, frame)
+        found: bool | None = one(item, frame)
         return None if found is None else not found
 
     return negated
 
 
 def _equal_items(compiler: Compiler, left: Compiled, right: Compiled) -> One:
-    if compiler.kinds(left) == {"string"} and right.literal is not None and type(right.literal.value) is str:
+    if (
+        compiler.common_kind(left, right) == "string"
+        and right.literal is not None
+        and type(right.literal.value) is str
+    ):
         return _equals_text(compiler, left, right.literal.value)
     one, other = compiler.value(left), compiler.value(right)
 
@@ -257,6 +170,8 @@ def _compares(compiler: Compiler, left: Compiled, right: Compiled, node: ast.Bin
         return system(_empty, "Boolean", node.position)
     _refuse_disorder(compiler, left, right, node)
     one, other = compiler.value(left), compiler.value(right)
+    kind = compiler.common_kind(left, right)
+    compare = equality.compare if kind is None else equality.order_of(kind)
 
     def ordered(item: Item, frame: Frame) -> bool | None:
         first = one(item, frame)
@@ -265,10 +180,13 @@ def _compares(compiler: Compiler, left: Compiled, right: Compiled, node: ast.Bin
         second = other(item, frame)
         if second is None:
             return None
-        order = equality.compare(first, second, frame.zone)
+        try:
+            order = compare(first, second, frame.zone)
+        except BadDataError as error:
+            raise compiler.failure(str(error), node.position) from None
         return None if order is None else order in accepted
 
-    return system(compiler.guarded(ordered, node.position), "Boolean", node.position)
+    return system(ordered, "Boolean", node.position)
 
 
 def _refuse_disorder(compiler: Compiler, left: Compiled, right: Compiled, node: ast.Binary) -> None:
@@ -292,6 +210,8 @@ def _membership(compiler: Compiler, left: Compiled, right: Compiled, node: ast.B
         _refuse_different_kinds(compiler, left, right, node)
     one = compiler.value(item_side)
     many = compiler.values(collection_side)
+    if compiler.common_kind(left, right) == "string":
+        return system(_among_texts(one, many, node.position), "Boolean", node.position)
 
     def contained(item: Item, frame: Frame) -> bool | None:
         wanted = one(item, frame)
@@ -304,6 +224,20 @@ def _membership(compiler: Compiler, left: Compiled, right: Compiled, node: ast.B
     return system(compiler.guarded(contained, node.position), "Boolean", node.position)
 
 
+def _among_texts(one: One, many: Many, position: int) -> One:
+    """Strings are equal as Python's are."""
+
+    def contained(item: Item, frame: Frame) -> bool | None:
+        wanted = one(item, frame)
+        if wanted is None:
+            return None
+        found = many(item, frame)
+        frame.spend(len(found), position)
+        return wanted in found
+
+    return contained
+
+
 # math (N1 §6.6)
 
 
@@ -311,6 +245,7 @@ def _calculates(compiler: Compiler, left: Compiled, right: Compiled, node: ast.B
     if left.is_empty or right.is_empty:
         return replace(left if left.is_empty else right)
     type_ = _result_type(compiler, left, right, node)
+    _refuse_no_duration(compiler, left, right)
     operation = arithmetic.OPERATIONS[node.operator]
     one, other = compiler.value(left), compiler.value(right)
 
@@ -325,6 +260,16 @@ def _calculates(compiler: Compiler, left: Compiled, right: Compiled, node: ast.B
     return replace(found, types=type_)
 
 
+def _refuse_no_duration(compiler: Compiler, left: Compiled, right: Compiled) -> None:
+    """A literal that is no duration, behind a date: ``today() - 6 'mo'``."""
+    duration = right.literal.value if right.literal else None
+    if compiler.kinds(left) == frozenset({"date"}) and isinstance(duration, Quantity):
+        try:
+            arithmetic.duration_unit(duration)
+        except BadDataError as error:
+            compiler.refuse(str(error), right.position)
+
+
 def _result_type(
     compiler: Compiler, left: Compiled, right: Compiled, node: ast.Binary
 ) -> tuple[str, ...] | None:
@@ -334,7 +279,7 @@ def _result_type(
     if not (one and other) and not (all(kinds) and "complex" in (*(kinds[0] or ()), *(kinds[1] or ()))):
         return None
     result = one and other and _result(node.operator, one, other)
-    if not result and kinds[0] and kinds[1] and (one and other or {"complex"} in kinds):
+    if not result and kinds[0] and kinds[1] and ((one and other) or frozenset({"complex"}) in kinds):
         names = f"{compiler.names(left)} {node.operator} {compiler.names(right)}"
         hint = f", expected operands that {node.operator} is defined for"
         if one in {"System.Date", "System.DateTime"} and other == "System.Integer":

@@ -14,6 +14,7 @@ from cds_service.fhirpath.lexer import Token, tokens
 from cds_service.fhirpath.quantities import CALENDAR_UNITS, Quantity
 
 MAX_DEPTH = 100  # compiling and evaluating take a few Python frames for each level, of a thousand
+MAX_DIGITS = 28
 
 _PRECEDENCE = {
     **dict.fromkeys(("implies",), 1),
@@ -84,7 +85,9 @@ class _Parser:
         return node, depth
 
     def too_deep(self, position: int) -> FhirPathSyntaxError:
-        return FhirPathSyntaxError(f"nested too deeply, expected at most {MAX_DEPTH} levels", self.text, position)
+        return FhirPathSyntaxError(
+            f"nested too deeply, expected at most {MAX_DEPTH} levels", self.text, position
+        )
 
     def expression(self, minimum: int) -> _Sized:
         """Operands and operators that bind more tightly than ``minimum``."""
@@ -210,6 +213,10 @@ class _Parser:
 
     def number(self, token: Token) -> ast.Literal:
         """A number, or with a unit behind it a quantity (N1 §4.1.8)."""
+        if len(token.text) > MAX_DIGITS:
+            raise FhirPathSyntaxError(
+                f"a number of more than {MAX_DIGITS} characters", self.text, token.position
+            )
         unit = self.next
         if unit.kind == "string":
             self.at += 1

@@ -1,6 +1,7 @@
 """Paths: elements, variables, ``$this`` and indexes.
 
-Source: FHIRPath N1 §3 (path selection), §4.6 (environment variables); https://hl7.org/fhir/R4/fhirpath.html (variables, choices)
+Source: FHIRPath N1 §3 (path selection), §4.6 (environment variables), http://hl7.org/fhirpath/N1/;
+https://hl7.org/fhir/R4/fhirpath.html (variables, choices)
 """
 
 from __future__ import annotations
@@ -10,9 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import ast, steps
-from cds_service.fhirpath.compiled import Choice, Compiled, One, Scope, focus_item, plural, single, system
+from cds_service.fhirpath.compiled import (
+    Choice,
+    Compiled,
+    Many,
+    One,
+    Scope,
+    focus_item,
+    plural,
+    single,
+    system,
+)
 from cds_service.fhirpath.model import Element, suggestion
-from cds_service.fhirpath.runtime import BadDataError, Frame, Item, over_budget, reader, type_of
+from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, over_budget, reader, type_of
 from cds_service.fhirpath.steps import not_an_object
 
 if TYPE_CHECKING:
@@ -83,7 +94,7 @@ def like(
 
 def matches(compiler: Compiler, found: str | None, type_: str) -> bool:
     """Whether ofType() and as keep it: a complex type with all that specialise it, a primitive alone (official suite)."""
-    if found == type_ or type_ == "System.Any":
+    if type_ in {found, "System.Any"}:
         return True
     if found is None or found not in compiler.model or found in compiler.model.system_of:
         return False
@@ -107,7 +118,9 @@ def element(compiler: Compiler, target: Compiled, name: str, position: int) -> C
             _refuse_element(compiler, target, name, position)
         if compiler.is_strict:
             names = compiler.names(target)
-            compiler.refuse(f"{name} of {names}: narrow it first with ofType(…), expected a known type", position)
+            compiler.refuse(
+                f"{name} of {names}: narrow it first with ofType(…), expected a known type", position
+            )
     if len(found) == 1 and target.type is not None and not target.is_boxed:
         return _static(compiler, target, found[0], position)
     types = None if not found else tuple(dict.fromkeys(t for element_ in found for t in element_.types))
@@ -117,8 +130,12 @@ def element(compiler: Compiler, target: Compiled, name: str, position: int) -> C
 
 
 def _refuse_element(compiler: Compiler, target: Compiled, name: str, position: int) -> None:
-    elements = [one for type_ in target.types or () if type_ in compiler.model for one in _all(compiler, type_)]
-    choice = next((one for one in elements if one.is_choice and any(name == key for key, _ in one.keys)), None)
+    elements = [
+        one for type_ in target.types or () if type_ in compiler.model for one in _all(compiler, type_)
+    ]
+    choice = next(
+        (one for one in elements if one.is_choice and any(name == key for key, _ in one.keys)), None
+    )
     if choice:
         type_ = next(type_ for key, type_ in choice.keys if key == name)
         hint = f"expected {choice.name}.ofType({type_})"
@@ -140,10 +157,9 @@ def _static(compiler: Compiler, target: Compiled, element_: Element, position: i
         model = compiler.model
 
         def choice(item: Item) -> list[Item]:
-            try:
-                return list(steps.boxed_elements(model, item, element_))
-            except (AttributeError, TypeError):
-                raise not_an_object(item) from None
+            if type(item) is not dict:
+                raise not_an_object(item)
+            return list(steps.boxed_elements(model, item, element_))
 
         found = _flattened(target, choice, element_.types, position, is_single=True)
         return replace(found, choice=Choice(target, element_))
@@ -159,12 +175,14 @@ def at_key(
     is_boxed = compiler.is_abstract(type_)
     if is_list:
         step = steps.primitive_many(key, type_) if is_primitive else steps.complex_many(key)
+        if target.key is not None and not is_primitive:
+            return plural(_list_of_key(target.key, key), (type_,), position, is_boxed=is_boxed)
         return _flattened(target, step, (type_,), position, is_boxed=is_boxed)
     if not is_primitive:
         return _complex_one(target, key, type_, position, is_boxed=is_boxed)
-    found = _chained(target, steps.primitive_one(key, type_), type_, position)
     if target.one is None:
-        return found
+        return _primitives(target, key, type_, position)
+    found = _chained(target, steps.primitive_one(key, type_), type_, position)
     value = _primitive_value(compiler, target.one, key, type_, position)
     return replace(found, value=value, key=key if target.one is focus_item else None)
 
@@ -199,7 +217,48 @@ def _complex_one(target: Compiled, key: str, type_: str, position: int, *, is_bo
         except AttributeError:
             raise not_an_object(item) from None
 
-    return single(one, (type_,), position, is_boxed=is_boxed)
+    return replace(single(one, (type_,), position, is_boxed=is_boxed), key=key)
+
+
+def _list_of_key(parent_key: str, key: str) -> Many:
+    """``code.coding`` of the focus, in one closure."""
+
+    def many(item: Item, frame: Frame) -> list[Item]:  # noqa: ARG001
+        try:
+            parent = item.get(parent_key)
+            if parent is None:
+                return []
+            found = parent.get(key)
+        except AttributeError:
+            raise not_an_object(item if type(item) is not dict else item[parent_key]) from None
+        if found.__class__ is list:
+            return found
+        return [] if found is None else [found]
+
+    return many
+
+
+def _primitives(target: Compiled, key: str, type_: str, position: int) -> Compiled:
+    """A primitive of each item of a collection; see steps.primitive_one."""
+    source, sibling = target.many, "_" + key
+
+    def many(item: Item, frame: Frame) -> list[Item]:
+        parents = source(item, frame)
+        frame.spend(len(parents), position)
+        found = []
+        for parent in parents:
+            try:
+                value = parent.get(key)
+                extra = parent.get(sibling)
+            except AttributeError:
+                raise not_an_object(parent) from None
+            if extra is not None:
+                found.append(Node(type_, value, extra))
+            elif value is not None:
+                found.append(value)
+        return found
+
+    return replace(plural(many, (type_,), position, is_boxed=False), is_ordered=target.is_ordered)
 
 
 def _chained(target: Compiled, step: steps.One, type_: str, position: int) -> Compiled:
@@ -250,7 +309,11 @@ def _flattened(
         return [] if found is None else step(found)
 
     found = plural(of_one, types, position, is_boxed=is_boxed)
-    return like(single(parent, types, position), of_one, types, position, is_boxed=is_boxed) if is_single else found
+    return (
+        like(single(parent, types, position), of_one, types, position, is_boxed=is_boxed)
+        if is_single
+        else found
+    )
 
 
 def variable(compiler: Compiler, node: ast.Variable) -> Compiled:
@@ -279,7 +342,14 @@ def _declared(compiler: Compiler, name: str, type_: str | None, position: int) -
 
     def many(item: Item, frame: Frame) -> list[Item]:  # noqa: ARG001
         variables = frame.environment.variables
-        found = frame.focus if is_built_in and name not in variables else listed(variables[name])
+        if is_built_in and name not in variables:
+            return checked(compiler, frame.focus, known, f"%{name}", position)
+        try:
+            found = listed(variables[name])
+        except KeyError:
+            raise compiler.failure(
+                f"%{name} has no value, expected one in the environment", position
+            ) from None
         return checked(compiler, found, known, f"%{name}", position)
 
     return plural(many, types, position, is_boxed=known is None or compiler.is_abstract(known))
@@ -314,7 +384,11 @@ def special(compiler: Compiler, node: ast.Special, scope: Scope) -> Compiled:
         return replace(scope.total, position=node.position)
     if node.name == "$index" and scope.has_index:
         return system(lambda _item, frame: frame.index, "Integer", node.position)
-    expected = "a place inside aggregate()" if node.name == "$total" else "a place inside where(), select() or the like"
+    expected = (
+        "a place inside aggregate()"
+        if node.name == "$total"
+        else "a place inside where(), select() or the like"
+    )
     return compiler.refuse(f"{node.name} means nothing here, expected {expected}", node.position)
 
 
@@ -337,4 +411,6 @@ def index(compiler: Compiler, node: ast.Index, scope: Scope) -> Compiled:
 def require_order(compiler: Compiler, target: Compiled, name: str, position: int) -> None:
     """Children have no order that two systems agree on, so strict mode refuses to count on it (N1 §5.8.1)."""
     if compiler.is_strict and not target.is_ordered:
-        compiler.refuse(f"{name} on children() or descendants(), expected a collection that has an order", position)
+        compiler.refuse(
+            f"{name} on children() or descendants(), expected a collection that has an order", position
+        )

@@ -49,8 +49,12 @@ class Measure:
 
 _BASE = {"m": "L", "s": "T", "g": "M", "K": "K", "C": "Q", "cd": "J", "rad": "A"}
 _PREFIXES = {
-    **{"Y": 24, "Z": 21, "E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1},
-    **{"d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18, "z": -21, "y": -24},
+    name: exponent
+    for names, exponents in (
+        (("Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da"), (24, 21, 18, 15, 12, 9, 6, 3, 2, 1)),
+        (("d", "c", "m", "u", "n", "p", "f", "a", "z", "y"), (-1, -2, -3, -6, -9, -12, -15, -18, -21, -24)),
+    )
+    for name, exponent in zip(names, exponents, strict=True)
 }
 _METRIC = {
     "N": "1000 g.m/s2",
@@ -132,9 +136,48 @@ _CUSTOMARY = {
     "Ao": "1/10 nm",
 }
 _ARBITRARY = frozenset(
-    "[iU] [IU] [arb'U] [USP'U] [CFU] [FFU] [PFU] [BAU] [AU] [TCID_50] [EIA] [knk'U] [mclg'U] [todd'U] [dye'U] [smgy'U] "
-    "[bth'U] [p'diop] Cel [degF] [degR] [pH] [osm] [eq] [S] [hnsf'U] [MET] [diop] [HPF] [LPF] [drp] B Np dB [Ch] "
-    "[GPL'U] [MPL'U] [APL'U] [D'ag'U] [Amb'a'1'U] [Lf]".split()
+    {
+        "Cel",
+        "[degF]",
+        "[degR]",
+        "[pH]",
+        "[osm]",
+        "[eq]",
+        "[S]",
+        "[MET]",
+        "[diop]",
+        "[HPF]",
+        "[LPF]",
+        "[drp]",
+        "[Ch]",
+    }
+    | {
+        "[iU]",
+        "[IU]",
+        "[arb'U]",
+        "[USP'U]",
+        "[CFU]",
+        "[FFU]",
+        "[PFU]",
+        "[BAU]",
+        "[AU]",
+        "[TCID_50]",
+        "[EIA]",
+        "[Lf]",
+    }
+    | {
+        "[knk'U]",
+        "[mclg'U]",
+        "[todd'U]",
+        "[dye'U]",
+        "[smgy'U]",
+        "[bth'U]",
+        "[hnsf'U]",
+        "[GPL'U]",
+        "[MPL'U]",
+        "[APL'U]",
+    }
+    | {"[p'diop]", "[D'ag'U]", "[Amb'a'1'U]", "B", "Np", "dB"}
 )
 """Units that convert into nothing else: each is a dimension of its own (temperature scales, international units)."""
 _PREFIXED_ARBITRARY = frozenset({"[iU]", "[IU]", "[arb'U]", "[USP'U]", "[osm]", "[eq]"})
@@ -244,7 +287,9 @@ def _atom(atom: str) -> Measure | None:
         return found
     for size in (1, 2):
         exponent, rest = _PREFIXES.get(atom[:size]), atom[size:]
-        if exponent is not None and (rest in _BASE or rest in _METRIC or rest in {"mol", *_PREFIXED_ARBITRARY}):
+        if exponent is not None and (
+            rest in _BASE or rest in _METRIC or rest in {"mol", *_PREFIXED_ARBITRARY}
+        ):
             metric = _unprefixed(rest)
             return metric and Measure(metric.factor * Fraction(10) ** exponent, metric.dimensions)
     return None
@@ -271,7 +316,7 @@ _DEFINITE_CODES = {name: code for code, name in DEFINITE_UNITS.items()}
 
 
 def measure_of(quantity: Quantity) -> Measure | None:
-    """What it measures; a calendar year or month is no fixed number of seconds, so these two are a dimension of their own."""
+    """What it measures; a calendar year or month is no fixed time, so these two are a dimension of their own."""
     if quantity.is_opaque:
         return Measure(Fraction(1), ((quantity.unit, 1),))
     if quantity.is_calendar:
@@ -286,7 +331,13 @@ def comparable(left: Quantity, right: Quantity) -> bool:
 
 
 def compare(left: Quantity, right: Quantity) -> int | None:
-    """-1, 0 or 1, None when the units do not measure the same thing."""
+    """-1, 0 or 1, None when the units do not measure the same thing; an unknown unit measures what it does itself."""
+    if (
+        left.unit == right.unit
+        and left.is_calendar is right.is_calendar
+        and left.is_opaque is right.is_opaque
+    ):
+        return (left.value > right.value) - (left.value < right.value)
     one, other = magnitude(left), magnitude(right)
     if one is None or other is None or one[1] != other[1]:
         return None
@@ -330,7 +381,9 @@ def decimals(value: Decimal) -> int:
 def rounded(value: Decimal, digits: int) -> Decimal:
     """Half away from zero."""
     scale = Decimal(1).scaleb(-digits)
-    return value.quantize(scale, rounding=ROUND_HALF_UP, context=Context(prec=len(value.as_tuple().digits) + 40))
+    return value.quantize(
+        scale, rounding=ROUND_HALF_UP, context=Context(prec=len(value.as_tuple().digits) + 40)
+    )
 
 
 def plus(left: Quantity, right: Quantity) -> Quantity | None:

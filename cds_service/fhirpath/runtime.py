@@ -1,8 +1,8 @@
 """What an expression meets while it runs: items, their types, and the conversion of FHIR values to System values.
 
-An item whose type is known at compile time is plain JSON. Where it is not known an item carries its type: a resource by its
-``resourceType``, a System value by its Python class, anything else as a ``Node``. A primitive with a ``_name`` sibling is always a
-``Node``: it exists even when it has no value.
+An item whose type is known at compile time is plain JSON. Where it is not known an item carries its type: a resource by
+its ``resourceType``, a System value by its Python class, anything else as a ``Node``. A primitive with a ``_name``
+sibling is always a ``Node``: it exists even when it has no value.
 
 Source: https://hl7.org/fhir/R4/fhirpath.html (types, implicit conversions), https://hl7.org/fhir/R4/json.html#primitive
 """
@@ -32,8 +32,8 @@ Unbox = Callable[[Item], Any]
 class Environment:
     """What an expression may ask of the world; everything else is in its focus.
 
-    ``now`` is aware. ``variables`` are asked each time one is evaluated and may raise. ``member_of`` takes a value set's url, a
-    system and a code; ``resolve`` a reference. ``steps`` is the budget.
+    ``now`` is aware. ``variables`` are asked each time one is evaluated and may raise. ``member_of`` takes a value set's
+    url, a system and a code; ``resolve`` a reference. ``steps`` is the budget.
     """
 
     now: datetime
@@ -67,14 +67,18 @@ class Frame:
 
 def _zone(now: datetime, expression: str) -> tzinfo:
     if now.tzinfo is None:
-        raise FhirPathEvaluationError("the time of the evaluation has no zone, expected an aware datetime", expression, 0)
+        raise FhirPathEvaluationError(
+            "the time of the evaluation has no zone, expected an aware datetime", expression, 0
+        )
     return now.tzinfo
 
 
 def over_budget(frame: Frame, position: int) -> FhirPathBudgetError:
     """The error of an expression that looked at more items than it may."""
     allowed = frame.environment.steps
-    return FhirPathBudgetError(f"used more than {allowed} steps, expected less work", frame.expression, position)
+    return FhirPathBudgetError(
+        f"used more than {allowed} steps, expected less work", frame.expression, position
+    )
 
 
 class BadDataError(Exception):
@@ -238,11 +242,14 @@ def reader(model: Model, type_: str) -> Unbox:
 
 def readers(model: Model) -> Unbox:
     """The conversion of self-describing items to System values."""
-    known = {type_: reader(model, type_) for type_ in model}
+    known: dict[str | None, Unbox] = {None: _itself}
 
     def unbox(item: Item) -> Any:
         if type(item) is not Node:
             return item
-        return known[item.type](item) if item.type in known else item.value
+        read = known.get(item.type)
+        if read is None:
+            read = known[item.type] = reader(model, str(item.type))
+        return read(item)
 
     return unbox

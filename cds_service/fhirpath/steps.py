@@ -128,7 +128,7 @@ def dynamic(model: Model, name: str) -> Many:
             return []
         if type_ not in model:
             return list(untyped_element(model, source, name))
-        element = model.element(str(type_), name)
+        element = model.element(type_ or "", name)
         return list(boxed_elements(model, source, element)) if element else []
 
     return step
@@ -149,11 +149,11 @@ def untyped_element(model: Model, source: dict[str, Any], name: str) -> Iterator
     if name in source:
         yield from (untyped(value) for value in _listed(source[name]) if value is not None)
         return
-    for key in source:
+    for key, found in source.items():
         type_ = key.removeprefix(name)
         if type_ != key and type_[:1].isupper():
             known = type_ if type_ in model else type_[0].lower() + type_[1:]
-            yield from (boxed(model, known, value) for value in _listed(source[key]))
+            yield from (boxed(model, known, value) for value in _listed(found))
 
 
 def untyped(value: Any) -> Item:
@@ -174,7 +174,7 @@ def children(model: Model) -> Many:
             return []
         if type_ not in model:
             return [found for name in source for found in untyped_element(model, source, name)]
-        elements = model.elements(str(type_)).values()
+        elements = model.elements(type_ or "").values()
         return [found for element in elements for found in boxed_elements(model, source, element)]
 
     return step

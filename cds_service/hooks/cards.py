@@ -63,7 +63,7 @@ _POSITIONS = {
     NOT_NORMALLY_FUNDED: "Not normally funded unless criteria are met",
     IFR_REQUIRED: "Individual funding request unless criteria are met",
 }
-_OUTCOMES = {
+OUTCOME_WORDS = {
     ELIGIBLE: "eligible",
     NOT_NORMALLY_FUNDED: "not normally funded",
     IFR_REQUIRED: "individual funding request required",
@@ -218,7 +218,7 @@ def _final_summary(determined: Determination) -> str:
     if len(determined.rules) == 1:
         return determined.rules[0].title
     assert determined.outcome is not None  # noqa: S101  final
-    return f"{_sentence(_OUTCOMES[determined.outcome.code])}: {determined.policy.title}"
+    return f"{_sentence(OUTCOME_WORDS[determined.outcome.code])}: {determined.policy.title}"
 
 
 def _final_detail(determined: Determination, order: Order) -> Iterator[str]:
@@ -255,7 +255,7 @@ def _open_detail(determined: Determination, order: Order) -> Iterator[str]:
         yield rule.description
     yield "**Still to be answered**, the most telling question first:"
     yield "\n".join(f"{place}. {each.text}" for place, each in enumerate(determined.outstanding, start=1))
-    outcomes = sorted({_OUTCOMES[outcome.code] for outcome in determined.possible})
+    outcomes = sorted({OUTCOME_WORDS[outcome.code] for outcome in determined.possible})
     yield f"**Possible outcomes**: {'; '.join(outcomes)}."
     yield from _facts(determined)
     yield from _clauses(determined)
@@ -268,9 +268,15 @@ def _for_order(order: Order) -> str:
 
 
 def _facts(determined: Determination) -> Iterator[str]:
-    if determined.findings:
-        yield "**On these facts**"
-        yield "\n".join(f"- {each.criterion.name}: {_fact(each)}" for each in determined.findings)
+    """What the decision rests on; a question that is asked anyway is only listed when there is something to say of it."""
+    telling = [
+        finding
+        for finding in determined.findings
+        if finding.criterion not in determined.outstanding or finding.why != NOT_RECORDED or finding.evidence
+    ]
+    if telling:
+        yield "**What is known**" if determined.outstanding else "**On these facts**"
+        yield "\n".join(f"- {each.criterion.name}: {_fact(each)}" for each in telling)
 
 
 def _fact(finding: Finding) -> str:

@@ -21,7 +21,7 @@ class Domain(Protocol):
     def size(self) -> int:
         """How many cells there are."""
 
-    def cell(self, value: Value) -> int:
+    def cell(self, value: object) -> int:
         """The cell that a value lies in. ValueError when the criterion cannot have this value."""
 
     def label(self, cell: int) -> str:
@@ -37,7 +37,7 @@ class BooleanDomain:
 
     size: int = 2
 
-    def cell(self, value: Value) -> int:
+    def cell(self, value: object) -> int:
         if not isinstance(value, bool):
             raise ValueError(f"{value!r} is neither true nor false")
         return int(value)
@@ -65,7 +65,7 @@ class ChoiceDomain:
     def size(self) -> int:
         return len(self.codes)
 
-    def cell(self, value: Value) -> int:
+    def cell(self, value: object) -> int:
         if value not in self.codes:
             raise ValueError(f"{value!r} is none of the options {', '.join(self.codes)}")
         return self.codes.index(str(value))
@@ -129,8 +129,12 @@ class NumberDomain:
     def size(self) -> int:
         return len(self.cuts) + 1
 
-    def cell(self, value: Value) -> int:
-        if isinstance(value, bool | str) or (self.whole and value != int(value)):
+    def cell(self, value: object) -> int:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | Decimal)
+            or (self.whole and value != int(value))
+        ):
             raise ValueError(f"{value!r} is no {'whole ' if self.whole else ''}number")
         number = Decimal(value)
         if (self.minimum is not None and number < self.minimum) or (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from cds_service.errors import FhirPathEvaluationError, QueryNotReadError
 from cds_service.fhirpath import Environment, Expression
@@ -118,11 +117,9 @@ class Findings:
         )
 
     def _from_record(self, criterion: Criterion) -> Finding:
-        if criterion.proof is None:
-            return _unproven(criterion, ())
         try:
-            value = self._proven(criterion, criterion.proof)
-            evidence = tuple(self._evidence(criterion))
+            value = self._proven(criterion, criterion.proof) if criterion.proof else None
+            evidence = self._evidence(criterion)
         except QueryNotReadError as missing:
             return Finding(criterion, None, UNKNOWN, NOT_READ, unread=missing.query)
         except (FhirPathEvaluationError, ValueError):
@@ -142,18 +139,26 @@ class Findings:
         if isinstance(value, Mapping):
             value = value.get("code")
         criterion.domain.cell(value)
-        return value  # type: ignore[no-any-return]  # the domain has just accepted it
+        return cast(Value, value)
 
-    def _evidence(self, criterion: Criterion) -> Iterator[Evidence]:
-        if criterion.evidence is not None:
-            for resource in self._evaluated(criterion.evidence, criterion.item):
-                if isinstance(resource, Mapping):
-                    yield Evidence(_reference(resource), resource_date(resource))
+    def _evidence(self, criterion: Criterion) -> tuple[Evidence, ...]:
+        """The resources that speak to a criterion; none when they were not read and nothing is proven by them."""
+        if criterion.evidence is None:
+            return ()
+        try:
+            found = self._evaluated(criterion.evidence, criterion.item)
+        except QueryNotReadError:
+            return ()
+        return tuple(
+            Evidence(_reference(resource), resource_date(resource))
+            for resource in found
+            if isinstance(resource, Mapping)
+        )
 
     def _evaluated(self, expression: Expression, item: Resource | None) -> list[Any]:
         environment = self._environment
         if item is not None:
-            environment = replace(environment, variables=ChainMap({"qitem": item}, self._variables))
+            environment = replace(environment, variables=_WithItem(self._variables, item))
         return expression.evaluate(self._policy.questionnaire, environment)
 
 
@@ -194,6 +199,23 @@ class _Variables(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class _WithItem(Mapping[str, Any]):
+    """The variables that an expression on a Questionnaire item sees: the shared ones, and the item itself."""
+
+    shared: Mapping[str, Any]
+    item: Resource
+
+    def __getitem__(self, name: str) -> Any:
+        return self.item if name == "qitem" else self.shared[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.shared, "qitem"))
+
+    def __len__(self) -> int:
+        return len(self.shared) + 1
 
 
 def _unproven(criterion: Criterion, evidence: tuple[Evidence, ...]) -> Finding:

@@ -50,10 +50,9 @@ class Library:
 def load_library(folders: Iterable[Path]) -> Library:
     """The policies of these folders. PlansError, naming every problem, when any of them cannot be used."""
     folders, problems = tuple(folders), Problems()
+    paths = tuple(plan_folders(folders, problems))
     directory = _directory(folders, problems)
-    plans = [
-        plan for path in plan_folders(folders, problems) if (plan := read_folder(path, directory, problems))
-    ]
+    plans = [plan for path in paths if (plan := read_folder(path, directory, problems))]
     queries = _queries(plans, problems)
     for repeated in _repeated(plan.policy.canonical for plan in plans):
         problems.add(PlanError(repeated, "$", "two policies with this canonical and version", "one"))

@@ -51,7 +51,8 @@ class Criterion:
     """One fact that the policy turns on: a Questionnaire item.
 
     ``proof`` yields the value when the record proves it and nothing when it does not; ``evidence`` yields the resources
-    that speak to it; ``assumed`` holds until somebody says otherwise. What is known of a ``sensitive`` criterion is never
+    that speak to it; ``queries`` are the prefetch keys that ``proof`` can touch. ``assumed`` holds until somebody says
+    otherwise. What is known of a ``sensitive`` criterion is never
     shown in a card's text.
     """
 

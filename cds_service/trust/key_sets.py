@@ -87,12 +87,13 @@ class KeySets:
         """The key with this ``kid`` among those published at ``url``."""
         if not self._suffices(url, kid):
             async with self._turns.setdefault(url, asyncio.Lock()):
-                await self._read_again(url, kid)
+                await self._read_again(url)
         return self._held(url).key(kid, self._now())
 
-    async def _read_again(self, url: str, kid: str) -> None:
-        # Another request may have read it while this one waited for its turn.
-        if self._suffices(url, kid) or self._held(url).tried_lately(now := self._now()):
+    async def _read_again(self, url: str) -> None:
+        now = self._now()
+        # Also true when another request read it while this one waited for its turn.
+        if self._held(url).tried_lately(now):
             return
         self._sets[url] = replace(self._held(url), tried_at=now)
         try:

@@ -25,7 +25,7 @@ _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 def key_and_id(jwk: object) -> tuple[str, VerificationKey]:
     """The ``kid`` and the key of one JSON Web Key. ValueError says what it is instead, without quoting it."""
     if not isinstance(jwk, dict):
-        raise ValueError("no object")  # noqa: TRY004 - one error for every key that cannot be used
+        raise ValueError("no object")
     if _SECRET_MEMBERS & jwk.keys():
         raise ValueError("a private or symmetric key")
     if jwk.get("use", "sig") != "sig" or "verify" not in _operations(jwk):

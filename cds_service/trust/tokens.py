@@ -64,7 +64,7 @@ def check_signature(token: Token, key: VerificationKey) -> None:
     """Refuse a token that ``key`` did not sign, or whose algorithm the key is not for."""
     try:
         jws.deserialize_compact(token.compact, key, registry=_OneAlgorithm(token.algorithm))
-    except (JoseError, ValueError):
+    except JoseError:
         raise TokenRefusedError("signature") from None
 
 

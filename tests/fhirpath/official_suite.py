@@ -77,11 +77,15 @@ def miss(case: Case) -> tuple[str, str] | None:
     if case.test["predicate"]:
         found = [bool(found) and found != [False]]
     expected = [tuple(output) for output in case.test["outputs"]]
-    return None if _agree(found, expected, is_ordered=case.test["ordered"] is not False) else ("wrong", f"{found}")
+    return (
+        None
+        if _agree(found, expected, is_ordered=case.test["ordered"] is not False)
+        else ("wrong", f"{found}")
+    )
 
 
 def _evaluated(test: dict[str, Any]) -> list[Any]:
-    focus = _resource(test["input"]) if test["input"] else []
+    focus: Any = _resource(test["input"]) if test["input"] else []
     context = focus["resourceType"] if test["input"] else None
     expression = compile_expression(test["expr"], context=context, strict=test["mode"] == "strict")
     return expression.evaluate(focus, Environment(NOW))

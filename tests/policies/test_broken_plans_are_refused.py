@@ -40,8 +40,14 @@ def rule(plan: dict[str, Any], position: int = 0) -> dict[str, Any]:
     return rules[position]
 
 
-def set_condition(text: str) -> Change:
-    return lambda plan: rule(plan)["condition"][0]["expression"].update(expression=text)
+def also(text: str) -> Change:
+    """The first rule's condition, with more to it."""
+
+    def change(plan: dict[str, Any]) -> None:
+        expression = rule(plan)["condition"][0]["expression"]
+        expression["expression"] += f" and {text}"
+
+    return change
 
 
 def item(form: dict[str, Any], link_id: str) -> dict[str, Any]:
@@ -151,35 +157,35 @@ FAULTS = (
     Fault(
         "a condition that does not parse",
         PLAN,
-        set_condition("%breastCancer and"),
+        also(""),
         "condition[0].expression.expression",
         "at character",
     ),
     Fault(
         "a condition that reads the record",
         PLAN,
-        set_condition("Condition.exists()"),
+        also("Condition.exists()"),
         "condition[0].expression.expression",
         "initialExpression",
     ),
     Fault(
         "a condition on an unknown criterion",
         PLAN,
-        set_condition("%brestCancer"),
+        also("%brestCancer"),
         "condition[0].expression.expression",
         "breastCancer",
     ),
     Fault(
         "a condition on an unknown option",
         PLAN,
-        set_condition("%reconstructionPurpose = 'left'"),
+        also("%reconstructionPurpose = 'left'"),
         "condition[0].expression.expression",
         "none of the options",
     ),
     Fault(
         "an order of yes and no",
         PLAN,
-        set_condition("%breastCancer > true"),
+        also("%breastCancer > true"),
         "condition[0].expression.expression",
         "cannot compare",
     ),

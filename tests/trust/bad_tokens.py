@@ -142,6 +142,8 @@ REFUSED: list[tuple[str, str, Callable[[], str | None]]] = [
         "signature",
         lambda: bearer(header(alg="RS256", kid="RSA-2048/2"), claims()),
     ),
+    ("a header member of the wrong kind", "signature", lambda: bearer(header(x5t=1), claims())),
+    ("a header member that is no URL", "signature", lambda: bearer(header(cty=[]), claims())),
     ("signed with another key", "signature", lambda: bearer(header(), claims(), private_key(OTHER))),
     (
         "signed by another hash",

@@ -87,12 +87,25 @@ def test_a_good_token_tells_which_client_calls(made: Callable[[], str]) -> None:
     assert verified(made()) == client()
 
 
-def test_a_kid_of_128_characters_is_accepted() -> None:
-    kid = "k" * 128
-    keys = {kid: next(iter(client().jwks.values()))}  # type: ignore[union-attr]
-
+@pytest.mark.parametrize(("length", "accepted"), [(128, True), (129, False)])
+def test_a_kid_has_at_most_128_characters(length: int, accepted: bool) -> None:
+    kid = "k" * length
+    known = client(jwks={kid: client().jwks["P-384"]})  # type: ignore[index]
     token = bearer(header(kid=kid), claims(), private_key("P-384"))
-    assert verified(token, client(jwks=keys)).name == "trust-a"
+
+    if accepted:
+        assert verified(token, known) == known
+    else:
+        with pytest.raises(ClientRejectedError):
+            verified(token, known)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+def test_an_unsafe_algorithm_is_refused_even_when_a_client_was_given_it(algorithm: str) -> None:
+    token = bearer(header(alg=algorithm), claims(), algorithm="ES384")
+
+    with pytest.raises(ClientRejectedError):
+        verified(token, client(algorithms=frozenset({algorithm})))
 
 
 @pytest.mark.parametrize(

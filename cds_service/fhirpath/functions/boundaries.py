@@ -47,7 +47,7 @@ def _boundary(*, is_high: bool) -> Function:
 
 
 def boundary(value: Any, digits: int | None, *, is_high: bool) -> Any:
-    """The least or greatest value that ``value`` can stand for, with the digits asked for; empty if it cannot have them."""
+    """The least or greatest value that ``value`` can stand for; empty if it cannot have the digits asked for."""
     if type(value) is int or type(value) is Decimal:
         return number_boundary(Decimal(value), digits, is_high=is_high)
     if type(value) is Quantity:

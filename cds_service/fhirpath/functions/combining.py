@@ -32,7 +32,9 @@ def union(compiler: Compiler, parts: list[Compiled], position: int) -> Compiled:
 
 def _joined(compiler: Compiler, alike: list[Compiled], many: Many, position: int) -> Compiled:
     guarded = compiler.guarded(many, position)
-    return plural(guarded, compiler.common_types(alike), position, is_boxed=all(part.is_boxed for part in alike))
+    return plural(
+        guarded, compiler.common_types(alike), position, is_boxed=all(part.is_boxed for part in alike)
+    )
 
 
 def union_function(compiler: Compiler, call: Invocation) -> Compiled:

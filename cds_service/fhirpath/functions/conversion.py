@@ -8,7 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cds_service.fhirpath.compiled import Compiled, Invocation, Scope, plural, single, system
+from cds_service.fhirpath import ast
+from cds_service.fhirpath.compiled import Compiled, Invocation, One, Scope, plural, single, system
 from cds_service.fhirpath.dates import Date, DateTime, Time
 from cds_service.fhirpath.functions.registry import Function, function
 from cds_service.fhirpath.quantities import CALENDAR_UNITS, Quantity
@@ -121,7 +122,9 @@ def _to(type_: str, convert: Callable[[Any], Any]) -> Function:
             found = value(item, frame)
             return None if found is None else convert(found)
 
-        return system(compiler.guarded(converted, call.position), type_, call.position, is_fixed=call.target.is_fixed)
+        return system(
+            compiler.guarded(converted, call.position), type_, call.position, is_fixed=call.target.is_fixed
+        )
 
     return function(build, 0, 1 if type_ == "Quantity" else 0)
 
@@ -145,35 +148,33 @@ def iif(compiler: Compiler, call: Invocation) -> Compiled:
     """The second argument if the first is true, otherwise the third; the other one is not evaluated (N1 §5.5.1)."""
     scope = call.scope if call.node.target is None else _target_scope(compiler, call)
     criterion, *results = [compiler.compile(argument, scope) for argument in call.node.arguments]
+    if len(results) == 1:
+        results.append(compiler.literal(ast.Literal(None, call.position)))
     kinds = compiler.kinds(criterion)
     if kinds and "boolean" not in kinds:
         compiler.refuse(f"found {compiler.names(criterion)}, expected true or false", criterion.position)
     meets = compiler.truth(criterion)
     alike, _ = compiler.alike(results)
-    yes, no = alike[0], alike[1] if len(alike) > 1 else None
-    types, is_boxed = compiler.common_types(alike), all(result.is_boxed for result in alike)
-    found = _choice(meets, yes, no, types, call.position, is_boxed=is_boxed)
+    found = _choice(meets, *alike)
+    is_boxed = all(result.is_boxed for result in alike)
+    found = replace(found, types=compiler.common_types(alike), is_boxed=is_boxed, position=call.position)
     return found if call.node.target is None else _on_target(compiler, call, found)
 
 
-def _choice(
-    meets: Any, yes: Compiled, no: Compiled | None, types: tuple[str, ...] | None, position: int, *, is_boxed: bool
-) -> Compiled:
-    if yes.one is not None and (no is None or no.one is not None):
-        yes_one, no_one = yes.one, no.one if no else (lambda _item, _frame: None)
-
-        def one(item: Item, frame: Frame) -> Item | None:
-            branch = yes_one if meets(item, frame) is True else no_one
-            return branch(item, frame)
-
-        return single(one, types, position, is_boxed=is_boxed)
-    yes_many, no_many = yes.many, no.many if no else (lambda _item, _frame: [])
+def _choice(meets: One, yes: Compiled, no: Compiled) -> Compiled:
+    """One of the two, and only that one is evaluated."""
+    yes_many, no_many, yes_one, no_one = yes.many, no.many, yes.one, no.one
 
     def many(item: Item, frame: Frame) -> list[Item]:
-        branch = yes_many if meets(item, frame) is True else no_many
-        return branch(item, frame)
+        return yes_many(item, frame) if meets(item, frame) is True else no_many(item, frame)
 
-    return plural(many, types, position, is_boxed=is_boxed)
+    if yes_one is None or no_one is None:
+        return plural(many, None, yes.position)
+
+    def one(item: Item, frame: Frame) -> Item | None:
+        return yes_one(item, frame) if meets(item, frame) is True else no_one(item, frame)
+
+    return single(one, None, yes.position)
 
 
 def _target_scope(compiler: Compiler, call: Invocation) -> Scope:  # noqa: ARG001
@@ -184,9 +185,12 @@ def _target_scope(compiler: Compiler, call: Invocation) -> Scope:  # noqa: ARG00
 
 
 def _on_target(compiler: Compiler, call: Invocation, found: Compiled) -> Compiled:
-    only, chosen, chosen_one = compiler.only(call.target), found.many, found.one
-    one = None if chosen_one is None else lambda item, frame: chosen_one(only(item, frame), frame)
-    return replace(found, many=lambda item, frame: chosen(only(item, frame), frame), one=one, value=None)
+    only, chosen = compiler.only(call.target), found.many
+
+    def many(item: Item, frame: Frame) -> list[Item]:
+        return chosen(only(item, frame), frame)
+
+    return plural(many, found.types, call.position, is_boxed=found.is_boxed)
 
 
 FUNCTIONS = {

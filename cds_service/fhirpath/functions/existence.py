@@ -58,7 +58,7 @@ def all_(compiler: Compiler, call: Invocation) -> Compiled:
     def every(item: Item, frame: Frame) -> bool:
         items = source(item, frame)
         frame.spend(len(items), call.position)
-        return all([meets(each, frame) is True for each in (numbered(items, frame) if is_numbered else items)])
+        return all(meets(each, frame) is True for each in (numbered(items, frame) if is_numbered else items))
 
     return system(every, "Boolean", call.position)
 
@@ -76,7 +76,9 @@ def _of_booleans(decide: Callable[[list[bool]], bool]) -> Callable[[Compiler, In
             found = values(item, frame)
             frame.spend(len(found), call.position)
             if not all(value is True or value is False for value in found):
-                raise compiler.failure(f"{call.node.name}() met an item that is no boolean, expected booleans", call.position)
+                raise compiler.failure(
+                    f"{call.node.name}() met an item that is no boolean, expected booleans", call.position
+                )
             return decide(found)
 
         return system(decided, "Boolean", call.position)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import paths
-from cds_service.fhirpath.compiled import Compiled, Invocation, Many, One, plural, system
+from cds_service.fhirpath.compiled import Compiled, Invocation, One, plural, system
 from cds_service.fhirpath.functions.registry import argument, function
 from cds_service.fhirpath.runtime import Frame, Item, Node, type_of
+from cds_service.fhirpath.steps import not_an_object
 
 if TYPE_CHECKING:
     from cds_service.fhirpath.compiler import Compiler
@@ -72,7 +73,9 @@ def resolve(compiler: Compiler, call: Invocation) -> Compiled:
     def resources(item: Item, frame: Frame) -> list[Item]:
         look_up = frame.environment.resolve
         if look_up is None:
-            raise compiler.failure("nothing to look references up in, expected resolve in the environment", call.position)
+            raise compiler.failure(
+                "nothing to look references up in, expected resolve in the environment", call.position
+            )
         references = [_reference(each) for each in many(item, frame)]
         frame.spend(len(references), call.position)
         found = [look_up(reference) for reference in references if reference is not None]
@@ -102,7 +105,11 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
 
     def one(item: Item, frame: Frame) -> bool | None:
         found = only(item, frame)
-        return None if found is None else _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
+        return (
+            None
+            if found is None
+            else _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
+        )
 
     return system(one, "Boolean", call.position)
 
@@ -119,6 +126,8 @@ def _concept_member(compiler: Compiler, call: Invocation, concept: One, value_se
         found = concept(item, frame)
         if found is None:
             return None
+        if found.__class__ is not dict:
+            raise compiler.failure(str(not_an_object(found)), call.position)
         return _any_member(compiler, call, found.get("coding"), value_set(item, frame), frame)
 
     return one
@@ -138,11 +147,15 @@ def _any_member(
 ) -> bool | None:
     is_member = frame.environment.member_of
     if is_member is None:
-        raise compiler.failure("nothing to look value sets up in, expected member_of in the environment", call.position)
+        raise compiler.failure(
+            "nothing to look value sets up in, expected member_of in the environment", call.position
+        )
     if not codings or url is None:
         return None
     known = False
     for coding in codings:
+        if coding.__class__ is not dict:
+            raise compiler.failure(str(not_an_object(coding)), call.position)
         code = coding.get("code")
         if code is not None:
             known = True

@@ -44,7 +44,12 @@ def where(compiler: Compiler, call: Invocation) -> Compiled:
 def select(compiler: Compiler, call: Invocation) -> Compiled:
     """What the projection gives for each item, in one collection."""
     projection = criteria(compiler, call, 0)
-    source, project, is_numbered, position = call.target.many, projection.many, asks_index(call), call.position
+    source, project, is_numbered, position = (
+        call.target.many,
+        projection.many,
+        asks_index(call),
+        call.position,
+    )
 
     def many(item: Item, frame: Frame) -> list[Item]:
         items = source(item, frame)
@@ -95,7 +100,7 @@ def _closed(compiler: Compiler, call: Invocation) -> Compiled:
 
 
 def aggregate(compiler: Compiler, call: Invocation) -> Compiled:
-    """The last value of ``$total``, which begins with the second argument and becomes the first one's result each time."""
+    """The last ``$total``, which begins with the second argument and becomes each result of the first."""
     total = Compiled(lambda _item, frame: frame.total, None, True, call.position)
     step = compiler.boxed(criteria(compiler, call, 0, item_scope(call.target, total=total))).many
     begin = _beginning(compiler, call)
@@ -143,7 +148,9 @@ def sort(compiler: Compiler, call: Invocation) -> Compiled:
 
         return [each for _, each in sorted(rows, key=cmp_to_key(order))]
 
-    return plural(compiler.guarded(many, position), call.target.types, position, is_boxed=call.target.is_boxed)
+    return plural(
+        compiler.guarded(many, position), call.target.types, position, is_boxed=call.target.is_boxed
+    )
 
 
 def _sort_key(compiler: Compiler, argument: ast.Node, call: Invocation) -> tuple[One, int]:

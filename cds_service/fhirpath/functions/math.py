@@ -21,7 +21,12 @@ _NUMBER = (int, Decimal)
 
 
 def _math_function(
-    compute: Callable[..., Any], result: str | None, *, arguments: int = 0, optional: int = 0, of_quantities: bool = False
+    compute: Callable[..., Any],
+    result: str | None,
+    *,
+    arguments: int = 0,
+    optional: int = 0,
+    of_quantities: bool = False,
 ) -> Function:
     """A function of a number; empty when the number or an argument is. ``result`` None: of the same type."""
     accepted: tuple[type, ...] = (*_NUMBER, Quantity) if of_quantities else _NUMBER
@@ -37,7 +42,9 @@ def _math_function(
             return None if found is None or None in values else compute(found, *values)
 
         type_ = result or _same_type(compiler, call)
-        return system(compiler.guarded(computed, call.position), type_, call.position, is_fixed=call.target.is_fixed)
+        return system(
+            compiler.guarded(computed, call.position), type_, call.position, is_fixed=call.target.is_fixed
+        )
 
     return function(compile_, arguments - optional, arguments)
 

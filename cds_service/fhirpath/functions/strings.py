@@ -98,7 +98,9 @@ def replaced(text: str, pattern: str, substitution: str) -> str:
 def compiled_pattern(pattern: str) -> Any:
     """A regular expression of RE2 in which ``.`` matches a line end too; the error says why when it is none."""
     if len(pattern) > _LONGEST_PATTERN:
-        raise BadDataError(f"a regular expression of {len(pattern)} characters, expected at most {_LONGEST_PATTERN}")
+        raise BadDataError(
+            f"a regular expression of {len(pattern)} characters, expected at most {_LONGEST_PATTERN}"
+        )
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False

@@ -54,7 +54,10 @@ def tail(compiler: Compiler, call: Invocation) -> Compiled:
     require_order(compiler, call.target, "tail()", call.position)
     many = call.target.many
     return plural(
-        lambda item, frame: many(item, frame)[1:], call.target.types, call.position, is_boxed=call.target.is_boxed
+        lambda item, frame: many(item, frame)[1:],
+        call.target.types,
+        call.position,
+        is_boxed=call.target.is_boxed,
     )
 
 

@@ -83,8 +83,9 @@ def of_type(compiler: Compiler, target: Compiled, name: str, position: int) -> C
     if compiler.is_strict:
         require_possible(compiler, target, type_, position)
     if target.choice is not None:
-        key = next((key for key, known in target.choice.element.keys if known == type_), None)
-        if key is not None:
+        keys = [key for key, known in target.choice.element.keys if paths.matches(compiler, known, type_)]
+        if len(keys) == 1 and type_ in target.choice.element.types:
+            key = keys[0]
             is_list = target.choice.element.is_list
             return paths.at_key(compiler, target.choice.parent, key, type_, position, is_list=is_list)
     if target.type == type_:
@@ -138,7 +139,9 @@ def type_(compiler: Compiler, call: Invocation) -> Compiled:
 
 
 def _type_info(found: str | None) -> Node:
-    namespace, _, name = (found or "").rpartition(".") if (found or "").startswith("System.") else ("FHIR", "", found)
+    namespace, _, name = (
+        (found or "").rpartition(".") if (found or "").startswith("System.") else ("FHIR", "", found)
+    )
     return Node(None, {"namespace": namespace, "name": name})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cds_service.errors import PlanError
 from cds_service.policies.conditions import Condition, built, comparisons
 from cds_service.policies.diagram import Diagram, DiagramBuilder, DiagramTooLargeError, leaf
-from cds_service.policies.domains import Domain, NumberDomain
+from cds_service.policies.domains import Domain, NumberDomain, Value
 from cds_service.policies.loading.documents import Document, Problems, read_document, shape_problems
 from cds_service.policies.loading.plan import (
     INDIVIDUAL_FUNDING,
@@ -184,12 +184,11 @@ def _criteria(
     )
 
 
-def _cut(domain: Domain, thresholds: list[tuple[str, object]]) -> Domain:
+def _cut(domain: Domain, thresholds: list[tuple[str, Value]]) -> Domain:
     if not isinstance(domain, NumberDomain):
         return domain
-    return domain.cut_by(
-        (operator, value) for operator, value in thresholds if not isinstance(value, bool | str)
-    )  # type: ignore[misc]  # numbers are left
+    # A text held against a number is left out here and refused where the diagram is built.
+    return domain.cut_by((operator, value) for operator, value in thresholds if not isinstance(value, str))
 
 
 def _check_individual_funding(plan: Document, rules: tuple[tuple[Rule, Condition | None], ...]) -> None:

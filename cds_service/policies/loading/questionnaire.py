@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import cast
 
 from fhir.resources.R4B import get_fhir_model_class
 
@@ -145,7 +146,7 @@ def _query(document: Document, where: str, body: str) -> str:
         )
     try:
         get_fhir_model_class(match["type"])
-    except KeyError:
+    except (KeyError, ValueError):
         raise document.problem(f"{where}.expression", match["type"], "a FHIR R4 resource type") from None
     return body
 
@@ -195,7 +196,7 @@ def _criterion(reading: Reading, path: str, item: Resource) -> Criterion:
         sensitive=value_of(item, SENSITIVE) is True,
         proof=proof,
         evidence=evidence,
-        queries=_queries(reading, proof) | _queries(reading, evidence),
+        queries=_queries(reading, proof),
     )
 
 
@@ -260,7 +261,7 @@ def _assumed(document: Document, path: str, item: Resource, domain: Domain) -> V
         domain.cell(value)
     except ValueError as error:
         raise document.problem(f"{path}.initial[0]", value, f"a value the item can have: {error}") from None
-    return value  # type: ignore[no-any-return]  # the domain has just accepted it
+    return cast(Value, value)
 
 
 def _queries(reading: Reading, expression: Expression | None) -> frozenset[str]:
