@@ -37,6 +37,10 @@ from cds_service.policies.library import Library, load_library
 from cds_service.service import Decision, Terms, decide
 from cds_service.settings import Settings
 from cds_service.store.decisions import DecisionEntry, DecisionLog
+from cds_service.trust.clients import Client, load_clients
+from cds_service.trust.key_sets import fetched_jwks
+from cds_service.trust.replay import MemoryReplayStore
+from cds_service.trust.verifier import ClientVerifier
 from cds_service.web.pages import SECURITY_HEADERS, library_page, policy_page, style_sheet
 
 logger = logging.getLogger("cds_service")
@@ -58,12 +62,24 @@ _HTTP_ISSUES = {404: "not-found", 405: "not-supported"}
 
 @dataclass
 class State:
-    """What the running service holds: its policy set and its decision log, or the ``problem`` why it has none."""
+    """What the running service holds: its policy set and its decision log, or the ``problem`` why it has none.
+
+    Without a ``verifier`` no clients are configured, and anybody may call.
+    """
 
     settings: Settings
+    verifier: ClientVerifier | None = None
     library: Library | None = None
     problem: str | None = None
     log: DecisionLog | None = None
+
+    async def caller(self, request: Request, path: str) -> Client | None:
+        """The client that made this call of ``path``; None in development mode. ClientRejectedError for anybody else."""
+        if self.verifier is None:
+            return None
+        return await self.verifier.verify(
+            request.headers.get("authorization"), self.settings.public_url + path
+        )
 
     def loaded_library(self) -> Library:
         """The policy set in use. NoPoliciesError when there is none."""
@@ -79,9 +95,10 @@ def create_app(
 ) -> FastAPI:
     """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503.
 
-    ``after_load`` is called once the policies are loaded.
+    ``after_load`` is called once the policies are loaded. ClientsFileError when the clients file cannot be used: a
+    service that is meant to be closed never starts open.
     """
-    state = State(settings)
+    state = State(settings, verifier=_verifier(settings, clock))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -108,6 +125,12 @@ def create_app(
     return app
 
 
+def _verifier(settings: Settings, clock: Callable[[], datetime]) -> ClientVerifier | None:
+    if settings.clients is None:
+        return None
+    return ClientVerifier(load_clients(settings.clients), MemoryReplayStore(clock), fetched_jwks, clock)
+
+
 def _open(state: State) -> None:
     """Load the policies and open the log; what fails is said, and answered with 503 until it is mended."""
     try:
@@ -126,20 +149,22 @@ def _open(state: State) -> None:
 
 def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> None:
     @app.get("/cds-services")
-    async def discovery() -> Response:
+    async def discovery(request: Request) -> Response:
+        await state.caller(request, "/cds-services")
         return _json(services(state.loaded_library().queries))
 
     @app.post("/cds-services/{service_id}")
     async def hook(service_id: str, request: Request) -> Response:
         if service_id != SERVICE_ID:
             raise UnknownServiceError(f"no CDS service {service_id[:60]!r}; there is {SERVICE_ID}")
+        client = await state.caller(request, f"/cds-services/{SERVICE_ID}")
         started = time.perf_counter()
         body = await _body(request, state.settings.max_body_bytes)
         library, now = state.loaded_library(), clock()
         asked = hook_request(_parsed(body))
-        decision = decide(asked, library, _terms(state.settings, now))
+        decision = decide(asked, library, _terms(state.settings, now, client, library))
         answer = orjson.dumps(decision.response)
-        entry = _entry(asked, decision, library, now, body, answer, started)
+        entry = _entry(asked, decision, library, client, now, body, answer, started)
         await anyio.to_thread.run_sync(_write_down, state.log, entry)
         logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
         return Response(answer, media_type=_JSON)
@@ -179,13 +204,22 @@ def _page(html: str) -> Response:
     return Response(html, media_type="text/html", headers=SECURITY_HEADERS)
 
 
-def _terms(settings: Settings, now: datetime) -> Terms:
+def _terms(settings: Settings, now: datetime, client: Client | None, library: Library) -> Terms:
     return Terms(
         now=now,
         fresh_id=lambda: str(uuid4()),
         public_url=settings.public_url,
         answers_valid_days=settings.answers_valid_days,
+        client_commissioner=_configured_commissioner(client, library),
     )
+
+
+def _configured_commissioner(client: Client | None, library: Library) -> str | None:
+    """The directory id of the organisation that a client is configured for, by its ``system|value``."""
+    if client is None or client.commissioner is None:
+        return None
+    system, _, value = client.commissioner.rpartition("|")
+    return library.directory.by_identifier.get((system, value))
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -212,22 +246,25 @@ def _entry(
     asked: HookRequest,
     decision: Decision,
     library: Library,
+    client: Client | None,
     now: datetime,
     body: bytes,
     answer: bytes,
     started: float,
 ) -> DecisionEntry:
+    determinations = [
+        determination_extension(each.determination, each.order, each.id, each.redirected_from)
+        for each in decision.decisions
+    ]
     return DecisionEntry(
         id=str(uuid4()),
         at=now,
         hook=asked.hook,
         hook_instance=asked.instance or "",
-        client=None,
+        client=None if client is None else client.name,
         request_digest=hashlib.sha256(body).hexdigest(),
         plan_set=library.digest,
-        determinations=json.dumps(
-            [determination_extension(each.determination, each.order, each.id) for each in decision.decisions]
-        ),
+        determinations=json.dumps(determinations),
         cards_digest=hashlib.sha256(answer).hexdigest(),
         milliseconds=(time.perf_counter() - started) * 1000,
     )

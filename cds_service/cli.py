@@ -102,7 +102,7 @@ def run_cases(plans: PlanFolders = None) -> None:
     complaints: list[str] = []
     for policy in library.policies:
         try:
-            cases = read_cases(library.folders[policy.canonical])
+            cases = read_cases(policy.folder)
         except PlanError as problem:
             complaints.append(str(problem))
             continue

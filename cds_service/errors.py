@@ -8,6 +8,7 @@
     │       └── FhirPathBudgetError   it used up its steps
     ├── PlanError                     a policy folder that cannot be used: file, JSON path, found, expected
     ├── PlansError                    the PlanErrors of all folders together: then no policy is loaded
+    ├── ClientsFileError              the clients file cannot be used: file, path in it, found, expected
     ├── NoPoliciesError               no policy set is loaded
     ├── RequestError                  a hook request that cannot be read: where, found, expected
     ├── BodyTooLargeError             a request body over the limit
@@ -72,6 +73,17 @@ class PlansError(CdsServiceError):
     def __init__(self, problems: Sequence[PlanError]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class ClientsFileError(CdsServiceError):
+    """The clients file cannot be used. ``path`` is the place inside ``file``; no key is ever quoted."""
+
+    def __init__(self, file: str, path: str, found: str, expected: str) -> None:
+        self.file = file
+        self.path = path
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{file}: {path}: found {found}; expected {expected}")
 
 
 class NoPoliciesError(CdsServiceError):

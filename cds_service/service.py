@@ -7,28 +7,42 @@ Everything here is pure: it is handed the request, the library, the time and fre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cds_service.errors import MissingDataError
-from cds_service.hooks.cards import CardFrame, commissioner_card, funding_card
+from cds_service.hooks.cards import CardFrame, commissioner_card, policy_card
 from cds_service.hooks.discovery import resource_types
 from cds_service.hooks.requests import HookRequest
-from cds_service.policies.determination import FINAL, Determination, determination
-from cds_service.policies.findings import NOT_READ, Findings
+from cds_service.policies.determination import FINAL, UNDETERMINED, Determination, determination
+from cds_service.policies.findings import NO_FUNDING_POLICY, NOT_READ, Findings, Situation
 from cds_service.policies.library import Library
-from cds_service.policies.policy import Policy
+from cds_service.policies.policy import (
+    ELIGIBLE,
+    IFR_REQUIRED,
+    NOT_APPLICABLE,
+    NOT_NORMALLY_FUNDED,
+    REDIRECT,
+    Policy,
+)
+from cds_service.policies.suggestions import Suggested, suggested
 from cds_service.questionnaires.responses import answers_for
 from cds_service.record.commissioners import Commissioners, commissioners
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import RESPONSES_KEY, PatientRecord, patient_record
 
+# What funding policies can say of an order, least restrictive first.
+_RESTRICTIVENESS = (NO_FUNDING_POLICY, ELIGIBLE, REDIRECT, UNDETERMINED, IFR_REQUIRED, NOT_NORMALLY_FUNDED)
+
 
 @dataclass(frozen=True)
 class Terms:
-    """What a decision depends on besides request and policies; ``now`` is aware, ``fresh_id`` gives new UUIDs."""
+    """What a decision depends on besides request and policies; ``now`` is aware, ``fresh_id`` gives new UUIDs.
+
+    ``client_commissioner`` is the directory id of the organisation that the calling client is configured for.
+    """
 
     now: datetime
     fresh_id: Callable[[], str]
@@ -39,11 +53,16 @@ class Terms:
 
 @dataclass(frozen=True)
 class OrderDecision:
-    """One policy's determination of one order; ``id`` is also its card's."""
+    """One policy's determination of one order; ``id`` is also its card's.
+
+    ``redirected_from``: the determinations that led to this policy, first to last.
+    """
 
     id: str
     order: Order
     determination: Determination
+    redirected_from: tuple[Determination, ...]
+    suggestions: tuple[Suggested, ...]
 
 
 @dataclass(frozen=True)
@@ -61,40 +80,87 @@ def decide(request: HookRequest, library: Library, terms: Terms) -> Decision:
     record = patient_record(request.patient_id, request.prefetch, resource_types(library.queries))
     payers = commissioners(record, library.directory, terms.client_commissioner)
     decisions = tuple(
-        OrderDecision(terms.fresh_id(), order, _determined(policy, order, record, library, terms))
+        decision
         for order, policies in in_force
-        for policy in policies
-        if policy.commissioner is None or policy.commissioner in payers.organizations
+        for decision in _decided(order, policies, payers, record, library, terms)
     )
     unasked = [(order, policies) for order, policies in in_force if _needs_commissioner(policies, payers)]
     _refuse_if_unread(decisions, payers if unasked else None)
     frame = CardFrame(terms.public_url)
-    cards = [funding_card(each.determination, each.order, frame, each.id) for each in decisions]
-    cards += [
+    funding, advice = (
+        [
+            policy_card(
+                each.determination, each.order, frame, each.id, each.redirected_from, each.suggestions
+            )
+            for each in decisions
+            if each.determination.policy.is_advice is is_advice
+        ]
+        for is_advice in (False, True)
+    )
+    asking = [
         commissioner_card(order, policies, payers.unknown, frame, terms.fresh_id())
         for order, policies in unasked
     ]
-    return Decision({"cards": [card for card in cards if card is not None]}, decisions)
+    cards = [card for card in (*funding, *asking, *advice) if card is not None]
+    return Decision({"cards": cards}, decisions)
 
 
-def _determined(
-    policy: Policy, order: Order, record: PatientRecord, library: Library, terms: Terms
-) -> Determination:
-    responses = record.answer(RESPONSES_KEY).resources
-    answers = answers_for(policy, order, responses, terms.now.date(), terms.answers_valid_days)
-    findings = Findings(policy, order, record, library.value_sets[policy.canonical], answers, terms.now)
-    return determination(policy, findings, library.questions[policy.canonical])
+def _decided(
+    order: Order,
+    policies: Iterable[Policy],
+    payers: Commissioners,
+    record: PatientRecord,
+    library: Library,
+    terms: Terms,
+) -> Iterator[OrderDecision]:
+    """The decisions of one order's policies, which come funding first: advice may depend on what funding says."""
+    said = [UNDETERMINED if _needs_commissioner(tuple(policies), payers) else NO_FUNDING_POLICY]
+    for policy in policies:
+        if policy.commissioner is None or policy.commissioner in payers.organizations:
+            outcome = max(said, key=_RESTRICTIVENESS.index)
+            decision = _order_decision(policy, order, outcome, record, library, terms)
+            said += _funding_said(decision.determination)
+            yield decision
+
+
+def _order_decision(
+    policy: Policy, order: Order, funding: str, record: PatientRecord, library: Library, terms: Terms
+) -> OrderDecision:
+    """One policy's decision, redirects followed as far as the policies they lead to are loaded."""
+    passed: list[Determination] = []
+    while True:
+        responses = record.answer(RESPONSES_KEY).resources
+        answers = answers_for(policy, order, responses, terms.now.date(), terms.answers_valid_days)
+        findings = Findings(policy, Situation(order, record, answers, terms.now, funding))
+        determined = determination(policy, findings, library.questions[policy.canonical])
+        target = determined.outcome.redirect_to if determined.outcome else None
+        following = library.policy_for(target, order.authored or terms.now.date()) if target else None
+        if following is None:
+            offers = suggested(determined.rules, order, findings)
+            return OrderDecision(terms.fresh_id(), order, determined, tuple(passed), offers)
+        passed.append(determined)
+        policy = following
+
+
+def _funding_said(determined: Determination) -> list[str]:
+    if determined.policy.is_advice:
+        return []
+    said = determined.outcome.code if determined.outcome else UNDETERMINED
+    return [] if said == NOT_APPLICABLE else [said]
 
 
 def _needs_commissioner(policies: tuple[Policy, ...], payers: Commissioners) -> bool:
-    return not payers.organizations and any(policy.commissioner is not None for policy in policies)
+    return not payers.organizations and any(
+        policy.commissioner is not None and not policy.is_advice for policy in policies
+    )
 
 
 def _refuse_if_unread(decisions: tuple[OrderDecision, ...], payers: Commissioners | None) -> None:
     """CDS Hooks asks for 412 when needed data was neither sent nor readable; anything decided is worth an answer."""
-    if any(each.determination.status == FINAL for each in decisions):
+    funding = [each.determination for each in decisions if not each.determination.policy.is_advice]
+    if any(determined.status == FINAL for determined in funding):
         return
-    unread = [_unread_keys(each.determination) for each in decisions]
+    unread = [_unread_keys(determined) for determined in funding]
     if payers is not None:
         unread.append(frozenset(payers.unread))
     if unread and all(unread):

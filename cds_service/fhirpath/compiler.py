@@ -138,7 +138,8 @@ class Compiler:
             return plain
         if not namespace and plain in SYSTEM_TYPES:
             return f"System.{plain}"
-        return self.refuse(f"unknown type {name}, {suggestion(name, [*self.model, *SYSTEM_TYPES])}", position)
+        known = [*(type_ for type_ in self.model if "." not in type_), *SYSTEM_TYPES]
+        return self.refuse(f"unknown type {name}, {suggestion(rest, known)}", position)
 
     def system_of(self, type_: str) -> str | None:
         """The System type that items of a type convert to; None for a complex element."""

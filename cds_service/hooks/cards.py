@@ -5,10 +5,11 @@ What a policy's author wrote is Markdown and goes in as it is; what came with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID, uuid5
 
 from cds_service.hooks.markdown import escaped, plain
 from cds_service.policies.determination import FINAL, Determination
@@ -35,6 +36,7 @@ from cds_service.policies.policy import (
     Outcome,
     Policy,
 )
+from cds_service.policies.suggestions import Suggested, SuggestedChange
 from cds_service.record.orders import Order
 from cds_service.record.resources import full_date
 
@@ -92,24 +94,62 @@ class CardFrame:
         return f"{self.public_url}/policies/{policy.id}"
 
 
-def funding_card(
-    determined: Determination, order: Order, frame: CardFrame, card_id: str
+def policy_card(
+    determined: Determination,
+    order: Order,
+    frame: CardFrame,
+    card_id: str,
+    redirected_from: Sequence[Determination] = (),
+    suggestions: Sequence[Suggested] = (),
 ) -> dict[str, Any] | None:
-    """The card for a determination; None when the policy turns out not to apply."""
-    if determined.status == FINAL and determined.outcome == Outcome(NOT_APPLICABLE):
+    """The card for a determination; None when the policy does not apply, or is advice with nothing to say."""
+    if determined.outcome == Outcome(NOT_APPLICABLE):
         return None
-    final = determined.status == FINAL
+    if determined.policy.is_advice and not determined.says_advice:
+        return None
     card = {
         "uuid": card_id,
-        "summary": plain(_final_summary(determined) if final else _open_summary(determined), SUMMARY_LIMIT),
-        "detail": "\n\n".join(_final_detail(determined, order) if final else _open_detail(determined, order)),
+        "summary": plain(_summary(determined), SUMMARY_LIMIT),
+        "detail": "\n\n".join(_detail(determined, order, redirected_from)),
         "indicator": "warning" if _is_urgent(determined) else "info",
         "source": _source(determined.policy, frame),
-        "links": _links(determined),
-        "overrideReasons": [] if determined.outcome == Outcome(ELIGIBLE) else _OVERRIDE_REASONS,
-        "extension": {EXTENSION: determination_extension(determined, order, card_id)},
+        **_offered(suggestions, card_id),
+        "links": [] if suggestions else _links(determined),
+        "overrideReasons": [] if _leaves_nothing_to_override(determined) else _OVERRIDE_REASONS,
+        "extension": {EXTENSION: determination_extension(determined, order, card_id, redirected_from)},
     }
     return {name: value for name, value in card.items() if value != []}
+
+
+def _offered(suggestions: Sequence[Suggested], card_id: str) -> dict[str, Any]:
+    """The card's suggestions, of which at most one is to be taken."""
+    if not suggestions:
+        return {}
+    offered = [
+        {
+            "label": suggestion.label,
+            # Stable for one card, so that feedback can name it.
+            "uuid": str(uuid5(UUID(card_id), f"suggestion {place}")),
+            "actions": [_action(change) for change in suggestion.changes],
+        }
+        for place, suggestion in enumerate(suggestions)
+    ]
+    return {"suggestions": offered, "selectionBehavior": "at-most-one"}
+
+
+def _action(change: SuggestedChange) -> dict[str, Any]:
+    return _present(
+        {
+            "type": change.type,
+            "description": change.description,
+            "resource": change.resource,
+            "resourceId": change.reference,
+        }
+    )
+
+
+def _leaves_nothing_to_override(determined: Determination) -> bool:
+    return determined.policy.is_advice or determined.outcome == Outcome(ELIGIBLE)
 
 
 def commissioner_card(
@@ -137,7 +177,7 @@ def commissioner_card(
         "summary": "Funding not checked: the record does not show which commissioner pays for this patient",
         "detail": "\n\n".join(
             [
-                _for_order(order),
+                f"**Order**: {escaped(order.name)}",
                 "Whether this is funded depends on the patient's commissioner. "
                 "The coverage and the registered practice on record do not settle it.",
                 *found,
@@ -151,14 +191,18 @@ def commissioner_card(
     }
 
 
-def determination_extension(determined: Determination, order: Order, card_id: str) -> dict[str, Any]:
+def determination_extension(
+    determined: Determination, order: Order, card_id: str, redirected_from: Sequence[Determination] = ()
+) -> dict[str, Any]:
     """The determination as software reads it."""
+    outcome = Outcome(ADVICE) if determined.says_advice else determined.outcome
     extension = {
         "id": card_id,
         "order": order.reference,
         "policy": determined.policy.canonical,
         "status": determined.status,
-        "outcome": determined.outcome.code if determined.outcome else None,
+        "redirectedFrom": [each.policy.canonical for each in redirected_from],
+        "outcome": outcome.code if outcome else None,
         "possibleOutcomes": sorted({outcome.code for outcome in determined.possible}),
         "outstanding": [criterion.link_id for criterion in determined.outstanding],
         "citations": [_present({"label": each.label, "url": each.url}) for each in determined.citations],
@@ -214,30 +258,16 @@ def _links(determined: Determination) -> list[dict[str, str]]:
     ]
 
 
+def _summary(determined: Determination) -> str:
+    if determined.says_advice:
+        return determined.policy.position.title if not determined.rules else determined.rules[0].title
+    return _final_summary(determined) if determined.status == FINAL else _open_summary(determined)
+
+
 def _final_summary(determined: Determination) -> str:
-    if len(determined.rules) == 1:
+    if len(determined.rules) == 1 or determined.outcome is None:
         return determined.rules[0].title
-    assert determined.outcome is not None  # noqa: S101  final
     return f"{_sentence(OUTCOME_WORDS[determined.outcome.code])}: {determined.policy.title}"
-
-
-def _final_detail(determined: Determination, order: Order) -> Iterator[str]:
-    yield _for_order(order)
-    if not determined.rules:
-        yield (
-            'The questions that would settle this were answered with "don\'t know", so the policy cannot decide it. '
-            "It goes to individual review."
-        )
-    elif len(determined.rules) > 1:
-        yield "One of these applies, and all come to the same:"
-        yield "\n".join(f"- {rule.title}" for rule in determined.rules)
-    for rule in determined.rules if len(determined.rules) == 1 else ():
-        yield rule.description
-    yield from _facts(determined)
-    yield from _clauses(determined)
-    if determined.outcome in {Outcome(NOT_NORMALLY_FUNDED), Outcome(IFR_REQUIRED)}:
-        yield from _individual_funding(determined.policy)
-        yield _FUNDING_ONLY
 
 
 def _open_summary(determined: Determination) -> str:
@@ -249,10 +279,55 @@ def _open_summary(determined: Determination) -> str:
     return f"{position}: {questions}. {determined.policy.title}"
 
 
-def _open_detail(determined: Determination, order: Order) -> Iterator[str]:
-    yield _for_order(order)
-    for rule in determined.rules:
-        yield rule.description
+def _detail(
+    determined: Determination, order: Order, redirected_from: Sequence[Determination]
+) -> Iterator[str]:
+    yield f"**Order**: {escaped(order.name)}"
+    for each in redirected_from:
+        yield from _redirection(each)
+    if determined.says_advice:
+        yield from _advice(determined)
+    elif determined.status == FINAL:
+        yield from _final(determined)
+    else:
+        yield from _open(determined)
+
+
+def _redirection(passed: Determination) -> Iterator[str]:
+    clauses = ", ".join(citation.label for citation in passed.citations)
+    yield f"**Sent on by**: {passed.policy.title}, version {passed.policy.version} ({clauses})"
+
+
+def _advice(determined: Determination) -> Iterator[str]:
+    yield (determined.rules or (determined.policy.position,))[0].description
+    missing = [f"- {each.name}: not recorded" for each in determined.outstanding]
+    unmet = (determined.finding(each) for each in determined.unmet)
+    answered = [f"- {each.criterion.name}: recorded as {_fact(each)}" for each in unmet if each is not None]
+    if missing or answered:
+        yield "\n".join(missing + answered)
+    yield from _clauses(determined)
+
+
+def _final(determined: Determination) -> Iterator[str]:
+    if not determined.rules:
+        yield (
+            'The questions that would settle this were answered with "don\'t know", so the policy cannot decide it. '
+            "It goes to individual review."
+        )
+    elif len(determined.rules) > 1:
+        yield "One of these applies, and all come to the same:"
+        yield "\n".join(f"- {rule.title}" for rule in determined.rules)
+    else:
+        yield determined.rules[0].description
+    yield from _facts(determined)
+    yield from _clauses(determined)
+    if determined.outcome in {Outcome(NOT_NORMALLY_FUNDED), Outcome(IFR_REQUIRED)}:
+        yield from _individual_funding(determined.policy)
+        yield _FUNDING_ONLY
+
+
+def _open(determined: Determination) -> Iterator[str]:
+    yield (determined.rules or (determined.policy.position,))[0].description
     yield "**Still to be answered**, the most telling question first:"
     yield "\n".join(f"{place}. {each.text}" for place, each in enumerate(determined.outstanding, start=1))
     outcomes = sorted({OUTCOME_WORDS[outcome.code] for outcome in determined.possible})
@@ -261,10 +336,6 @@ def _open_detail(determined: Determination, order: Order) -> Iterator[str]:
     yield from _clauses(determined)
     yield from _individual_funding(determined.policy)
     yield _FUNDING_ONLY
-
-
-def _for_order(order: Order) -> str:
-    return f"**Order**: {escaped(order.name)}"
 
 
 def _facts(determined: Determination) -> Iterator[str]:
@@ -296,7 +367,7 @@ def _fact(finding: Finding) -> str:
 
 
 def _value(finding: Finding, value: Any) -> str:
-    if isinstance(value, bool | str):
+    if isinstance(value, bool | str | tuple):
         return finding.criterion.domain.label(finding.criterion.domain.cell(value))
     return f"{value}"
 

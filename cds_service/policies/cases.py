@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.errors import PlanError
 from cds_service.policies.determination import FINAL, Determination, determination
-from cds_service.policies.findings import Answers, Finding, Findings
+from cds_service.policies.findings import NO_FUNDING_POLICY, Answers, Finding, Findings, Situation
 from cds_service.policies.library import Library
 from cds_service.policies.loading.documents import read_json
 from cds_service.policies.policy import Policy
@@ -18,21 +18,22 @@ from cds_service.record.orders import Order, procedure_orders
 from cds_service.record.patient_record import PATIENT_KEY, PatientRecord, QueryAnswer
 
 PATIENT_ID = "example"
-_KEYS = {"cites", "today", "order", "record", "answers", "expect"}
+_KEYS = {"cites", "today", "order", "record", "answers", "fundingOutcome", "overlay", "expect"}
 _REQUIRED = {"cites", "today", "order", "expect"}
 _EXPECTATIONS = {"applies", "outcome", "rule", "possibleOutcomes", "outstanding", "findings", "evidence"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case file. ``expect`` holds at least one expectation."""
+    """One case file. ``expect`` holds at least one expectation.
+
+    ``codes``: order codes (``system|code``) that a deployer is taken to have added to the policy.
+    """
 
     file: Path
     cites: tuple[str, ...]
-    today: date
-    order: Order
-    record: PatientRecord
-    answers: Answers | None
+    situation: Situation
+    codes: frozenset[tuple[str, str]]
     expect: Mapping[str, Any]
 
 
@@ -52,16 +53,15 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
 
 def run_case(case: Case, policy: Policy, library: Library) -> CaseResult:
     """Decide a case and hold the determination against what it expects."""
-    applies = any(code in policy.codes for code in case.order.codes) and policy.in_force(
-        case.order.authored or case.today
+    situation = case.situation
+    covered = policy.codes | case.codes
+    applies = not covered.isdisjoint(situation.order.codes) and policy.in_force(
+        situation.order.authored or situation.now.date()
     )
     if not applies or "applies" in case.expect:
         faults = () if applies == case.expect.get("applies", True) else (f"applies: {applies}",)
         return CaseResult(case, None, faults)
-    # Noon in UTC: the day that a case names is the day everywhere that its plans are used.
-    now = datetime.combine(case.today, time(12), UTC)
-    value_sets = library.value_sets[policy.canonical]
-    findings = Findings(policy, case.order, case.record, value_sets, case.answers, now)
+    findings = Findings(policy, situation)
     determined = determination(policy, findings, library.questions[policy.canonical])
     return CaseResult(case, determined, tuple(_faults(case.expect, determined, findings)))
 
@@ -107,7 +107,9 @@ def _faults(expect: Mapping[str, Any], determined: Determination, findings: Find
 
 
 def _shown(finding: Finding) -> object:
-    return {"unknown": finding.why} if finding.value is None else finding.value
+    if finding.value is None:
+        return {"unknown": finding.why}
+    return list(finding.value) if isinstance(finding.value, tuple) else finding.value
 
 
 def _case(file: Path) -> Case:
@@ -124,15 +126,30 @@ def _case(file: Path) -> Case:
         today = date.fromisoformat(content["today"])
     except ValueError:
         raise PlanError(str(file), "today", repr(content["today"]), "a day as YYYY-MM-DD") from None
-    return Case(
-        file=file,
-        cites=tuple(content["cites"]),
-        today=today,
+    overlay = content.get("overlay", {})
+    _check_members(file, "overlay", overlay, {"codes", "bundles"}, set())
+    situation = Situation(
         order=_order(file, content["order"]),
         record=_record(content.get("record", {})),
-        answers=Answers(None, content["today"], content["answers"]) if "answers" in content else None,
-        expect=content["expect"],
+        answers=_answers(content),
+        # Noon in UTC: the day that a case names is the day everywhere that its plans are used.
+        now=datetime.combine(today, time(12), UTC),
+        funding_outcome=content.get("fundingOutcome", NO_FUNDING_POLICY),
+        lists=overlay.get("bundles", {}),
     )
+    codes = frozenset(
+        (system, code) for system, _, code in (each.partition("|") for each in overlay.get("codes", ()))
+    )
+    return Case(file, tuple(content["cites"]), situation, codes, content["expect"])
+
+
+def _answers(content: Mapping[str, Any]) -> Answers | None:
+    if "answers" not in content:
+        return None
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content["answers"].items()
+    }
+    return Answers(None, content["today"], values)
 
 
 def _check_members(

@@ -24,7 +24,7 @@ _EXCHANGED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 @dataclass(frozen=True)
 class Comparison:
-    """One criterion held against a literal."""
+    """One criterion held against a literal; ``contains`` asks whether an option is among several chosen ones."""
 
     criterion: str
     operator: str
@@ -94,6 +94,8 @@ class _Reader:
                 return Logic("true" if value else "false")
             case Binary(operator=operator, left=left, right=right) if operator in _LOGIC:
                 return Logic(operator, (self.condition(left), self.condition(right)))
+            case Binary(operator="in", left=Literal(value=str(value)), right=Variable(name=name)):
+                return Comparison(name, "contains", value, node.position)
             case Binary(operator="in", left=Variable(name=name), right=right):
                 values = tuple(self._listed(right))
                 return _any_of(tuple(Comparison(name, "=", value, node.position) for value in values))

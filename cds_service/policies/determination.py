@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cds_service.policies.findings import ASKED, Finding, Findings
+from cds_service.policies.findings import ASKED, RECORD, Finding, Findings
 from cds_service.policies.policy import (
+    ADVICE,
     ELIGIBLE,
     IFR_REQUIRED,
     INFORMATION_NEEDED,
@@ -27,7 +28,8 @@ class Determination:
 
     ``final``: ``outcome``, by ``rules`` (several only when all that can still win say the same; none when a completed
     form leaves the question open and it goes to individual review). ``undetermined``: ``possible`` outcomes, and the
-    ``outstanding`` criteria, best question first. ``findings`` are those that the decision looked at.
+    ``outstanding`` criteria, best question first. ``findings`` are those that the decision looked at. ``unmet``, of
+    advice only: the criteria whose answers by themselves keep the advice standing.
     """
 
     policy: Policy
@@ -37,6 +39,13 @@ class Determination:
     possible: tuple[Outcome, ...]
     outstanding: tuple[Criterion, ...]
     findings: tuple[Finding, ...]
+    unmet: tuple[Criterion, ...] = ()
+
+    @property
+    def says_advice(self) -> bool:
+        """Whether it is advice to be given: decided, or the position of an advice policy that is open."""
+        outcome = self.outcome or self.policy.position.outcome
+        return self.policy.is_advice and outcome == Outcome(ADVICE)
 
     @property
     def citations(self) -> tuple[Citation, ...]:
@@ -51,6 +60,11 @@ class Determination:
 
 def determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
     """What the policy says, exactly: decided as soon as every completion of the unknowns gives the same outcome."""
+    determined = _determination(policy, findings, questions)
+    return replace(determined, unmet=_unmet(policy, findings)) if determined.says_advice else determined
+
+
+def _determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
     leaves = policy.diagram.reachable_leaves(lambda level: findings[policy.criteria[level]].cell)
     rules = tuple(policy.rules[position] for position in sorted(leaves))
     outcomes = tuple(dict.fromkeys(rule.outcome for rule in rules))
@@ -65,7 +79,7 @@ def _open(
     policy: Policy, findings: Findings, questions: Questions, outcomes: tuple[Outcome, ...]
 ) -> Determination:
     outstanding = questions.outstanding(_known_cells(findings.made(), policy))
-    if all(findings[criterion].why == ASKED for criterion in outstanding):
+    if not policy.is_advice and all(findings[criterion].why == ASKED for criterion in outstanding):
         # Everything that could settle it was asked and is not known: that is for people to weigh.
         return Determination(policy, FINAL, Outcome(IFR_REQUIRED), (), (), (), findings.made())
     return Determination(policy, UNDETERMINED, None, (), outcomes, outstanding, findings.made())
@@ -89,6 +103,28 @@ def _outcomes_without(policy: Policy, findings: Findings, left_out: Criterion) -
         lambda level: None if policy.criteria[level] is left_out else findings[policy.criteria[level]].cell
     )
     return tuple(dict.fromkeys(policy.rules[position].outcome for position in sorted(leaves)))
+
+
+def _unmet(policy: Policy, findings: Findings) -> tuple[Criterion, ...]:
+    """The answered criteria that would keep the advice standing if nothing but the record's own facts were known."""
+    answered = [each for each in findings.made() if each.cell is not None and each.origin != RECORD]
+    return tuple(
+        each.criterion
+        for each in answered
+        if _outcomes_with(policy, findings, each.criterion) == {policy.position.outcome}
+    )
+
+
+def _outcomes_with(policy: Policy, findings: Findings, answered: Criterion) -> set[Outcome]:
+    """The outcomes that are possible when of all answers only this one is known."""
+    leaves = policy.diagram.reachable_leaves(
+        lambda level: _kept_cell(findings[policy.criteria[level]], policy.criteria[level] is answered)
+    )
+    return {policy.rules[position].outcome for position in leaves}
+
+
+def _kept_cell(finding: Finding, keep: bool) -> int | None:
+    return finding.cell if keep or finding.origin == RECORD else None
 
 
 def _known_cells(findings: Iterable[Finding], policy: Policy) -> tuple[tuple[int, int], ...]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-Value = bool | str | int | Decimal
+# A criterion's value; a choice of several options is their codes, in the options' order.
+Value = bool | str | int | Decimal | tuple[str, ...]
 
 
 class Domain(Protocol):
@@ -80,6 +81,33 @@ class ChoiceDomain:
         return tuple((cell == wanted) == (operator == "=") for cell in range(self.size))
 
 
+@dataclass(frozen=True)
+class SeveralChoicesDomain:
+    """Any selection of a choice item's answer options; bit n of the cell says whether option n is among them."""
+
+    codes: tuple[str, ...]
+    displays: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return 1 << len(self.codes)
+
+    def cell(self, value: object) -> int:
+        if not isinstance(value, tuple) or not set(value) <= set(self.codes):
+            raise ValueError(f"{value!r} is no selection of the options {', '.join(self.codes)}")
+        return sum(1 << self.codes.index(code) for code in set(value))
+
+    def label(self, cell: int) -> str:
+        chosen = [display for place, display in enumerate(self.displays) if cell >> place & 1]
+        return ", ".join(chosen) or "none of them"
+
+    def cells_where(self, operator: str, value: Value) -> tuple[bool, ...]:
+        if operator != "contains" or value not in self.codes:
+            raise ValueError(f"ask for one option at a time: '{self.codes[0]}' in %criterion")
+        place = self.codes.index(str(value))
+        return tuple(bool(cell >> place & 1) for cell in range(self.size))
+
+
 # A place where a number line is cut: at the number, just before it (0) or just after it (1).
 Cut = tuple[Decimal, int]
 _BEFORE, _AFTER = 0, 1
@@ -102,7 +130,7 @@ class NumberDomain:
     maximum: Decimal | None = None
     cuts: tuple[Cut, ...] = ()
 
-    def cut_by(self, comparisons: Iterable[tuple[str, Value]]) -> NumberDomain:
+    def cut_by(self, comparisons: Iterable[tuple[str, int | Decimal]]) -> NumberDomain:
         """The same numbers, cut so that every comparison holds for all or for none of the numbers of a cell."""
         cuts = {
             self._whole_cut(Decimal(value), side)
@@ -156,6 +184,8 @@ class NumberDomain:
         return " and ".join(words) or "any number"
 
     def cells_where(self, operator: str, value: Value) -> tuple[bool, ...]:
+        if isinstance(value, bool | str | tuple) or operator not in _CUTS_OF:
+            raise ValueError(f"{value!r} is no number to compare with")
         return tuple(_holds(self._member(cell), operator, Decimal(value)) for cell in range(self.size))
 
     def _member(self, cell: int) -> Decimal:

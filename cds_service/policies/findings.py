@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
 from cds_service.errors import FhirPathEvaluationError, QueryNotReadError
 from cds_service.fhirpath import Environment, Expression
-from cds_service.policies.domains import Value
+from cds_service.policies.domains import SeveralChoicesDomain, Value
 from cds_service.policies.policy import Criterion, Policy
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import PatientRecord
 from cds_service.record.resources import Resource, text
-from cds_service.record.value_sets import ValueSets
 
 # Where a value comes from.
 RECORD, ANSWER, ASSUMED, UNKNOWN = "record", "answer", "assumed", "unknown"
@@ -33,6 +32,10 @@ _DATES = (
     "date",
 )
 _PERIODS = ("performedPeriod", "onsetPeriod", "effectivePeriod", "period")
+
+
+# The variable that tells an advice plan what the funding policies said of the order, and what it says when none did.
+FUNDING_OUTCOME, NO_FUNDING_POLICY = "fundingOutcome", "none"
 
 
 @dataclass(frozen=True)
@@ -73,23 +76,30 @@ class Answers:
     values: Mapping[str, Value | None]
 
 
-class Findings:
-    """The findings of one policy on one order, each made when it is first asked for and then kept."""
+@dataclass(frozen=True)
+class Situation:
+    """What a policy is applied to. ``now`` is aware; ``lists`` replace the deployer's Bundles of the same name."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        order: Order,
-        record: PatientRecord,
-        value_sets: ValueSets,
-        answers: Answers | None,
-        now: datetime,
-    ) -> None:
+    order: Order
+    record: PatientRecord
+    answers: Answers | None
+    now: datetime
+    funding_outcome: str = NO_FUNDING_POLICY
+    lists: Mapping[str, Resource] = field(default_factory=dict)
+
+
+class Findings:
+    """The findings of one policy in one situation, each made when it is first asked for and then kept."""
+
+    def __init__(self, policy: Policy, situation: Situation) -> None:
         self._policy = policy
-        self._answers = answers
-        self._variables = _Variables(policy, order, record, self._evaluated)
+        self._answers = situation.answers
+        self._variables = _Variables(policy, situation, self._evaluated)
         self._environment = Environment(
-            now=now, variables=self._variables, member_of=value_sets.has_member, resolve=record.resource
+            now=situation.now,
+            variables=self._variables,
+            member_of=policy.value_sets.has_member,
+            resolve=situation.record.resource,
         )
         self._made: dict[str, Finding] = {}
 
@@ -102,6 +112,13 @@ class Findings:
     def made(self) -> tuple[Finding, ...]:
         """The findings asked for so far, in the Questionnaire's order."""
         return tuple(self._made[each.link_id] for each in self._policy.criteria if each.link_id in self._made)
+
+    def results(self, expression: Expression) -> list[Any]:
+        """What an expression of the plan yields; nothing when it touches what was not read, or cannot be evaluated."""
+        try:
+            return self._evaluated(expression, None)
+        except (QueryNotReadError, FhirPathEvaluationError):
+            return []
 
     def _finding(self, criterion: Criterion) -> Finding:
         from_record = self._from_record(criterion)
@@ -133,13 +150,13 @@ class Findings:
         results = self._evaluated(proof, criterion.item)
         if not results:
             return None
-        if len(results) > 1:
-            raise ValueError(f"{criterion.link_id} has {len(results)} values")
-        value = results[0]
-        if isinstance(value, Mapping):
-            value = value.get("code")
-        criterion.domain.cell(value)
-        return cast(Value, value)
+        values = [each.get("code") if isinstance(each, Mapping) else each for each in results]
+        if isinstance(criterion.domain, SeveralChoicesDomain):
+            values = [tuple(values)]
+        if len(values) > 1:
+            raise ValueError(f"{criterion.link_id} has {len(values)} values")
+        criterion.domain.cell(values[0])
+        return cast(Value, values[0])
 
     def _evidence(self, criterion: Criterion) -> tuple[Evidence, ...]:
         """The resources that speak to a criterion; none when they were not read and nothing is proven by them."""
@@ -168,16 +185,18 @@ class _Variables(Mapping[str, Any]):
     def __init__(
         self,
         policy: Policy,
-        order: Order,
-        record: PatientRecord,
+        situation: Situation,
         evaluated: Callable[[Expression, Resource | None], list[Any]],
     ) -> None:
         self._policy = policy
-        self._record = record
+        self._record = situation.record
         self._evaluated = evaluated
         self._values: dict[str, Any] = {
-            "clinical": order.resource,
+            **policy.lists,
+            **situation.lists,
+            "clinical": situation.order.resource,
             "questionnaire": policy.questionnaire,
+            FUNDING_OUTCOME: situation.funding_outcome,
         }
 
     def __getitem__(self, name: str) -> Any:
@@ -195,7 +214,7 @@ class _Variables(Mapping[str, Any]):
         return self._evaluated(self._policy.variables[name], None)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("patient", "clinical", "questionnaire", *self._policy.queries, *self._policy.variables))
+        return iter({**self._values, "patient": None, **self._policy.queries, **self._policy.variables})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -7,90 +7,97 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 
 from cds_service.errors import PlanError, PlansError
 from cds_service.policies.loading.documents import Document, Problems, read_json, shape_problems
 from cds_service.policies.loading.folder import PlanFolder, read_folder
+from cds_service.policies.loading.plan import canonical
 from cds_service.policies.policy import Policy
 from cds_service.policies.questions import Questions
 from cds_service.record.commissioners import Directory
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import OWN_QUERIES
 from cds_service.record.resources import Resource, members
-from cds_service.record.value_sets import ValueSets
 
 ORGANIZATIONS = "organizations.json"
 
 
 @dataclass(frozen=True)
 class Library:
-    """A checked policy set. ``digest`` names exactly these files; ``queries`` are what the service and
-    all policies together read.
-
-    Mappings without another key are by ``Policy.canonical``.
+    """A checked policy set. ``digest`` names exactly these files; ``queries`` are what the service and all policies
+    together read. ``questions`` are by ``Policy.canonical``.
     """
 
     policies: tuple[Policy, ...]
     directory: Directory
-    value_sets: Mapping[str, ValueSets]
     questions: Mapping[str, Questions]
     by_code: Mapping[tuple[str, str], tuple[Policy, ...]]
     queries: Mapping[str, str]
-    folders: Mapping[str, Path]
     digest: str
 
     def covering(self, order: Order, today: date) -> tuple[Policy, ...]:
-        """The policies in force for an order's codes on its day, whoever commissions it; each once, in loading order."""
+        """The policies in force for an order's codes on its day, whoever commissions it; each once, funding first."""
         day = order.authored or today
         found = {policy.canonical: policy for code in order.codes for policy in self.by_code.get(code, ())}
-        return tuple(policy for policy in found.values() if policy.in_force(day))
+        in_force = (policy for policy in found.values() if policy.in_force(day))
+        return tuple(sorted(in_force, key=lambda policy: policy.is_advice))
+
+    def policy_for(self, reference: str, day: date) -> Policy | None:
+        """The policy that a canonical (with or without version) names, in the version in force on a day."""
+        url, version = canonical(reference)
+        return next(
+            (
+                policy
+                for policy in self.policies
+                if policy.url == url and version in {None, policy.version} and policy.in_force(day)
+            ),
+            None,
+        )
 
 
 def load_library(folders: Iterable[Path]) -> Library:
     """The policies of these folders. PlansError, naming every problem, when any of them cannot be used."""
     folders, problems = tuple(folders), Problems()
-    paths = tuple(plan_folders(folders, problems))
+    plans = plan_folders(folders, problems)
     directory = _directory(folders, problems)
-    plans = [plan for path in paths if (plan := read_folder(path, directory, problems))]
-    queries = _queries(plans, problems)
-    for repeated in _repeated(plan.policy.canonical for plan in plans):
-        problems.add(PlanError(repeated, "$", "two policies with this canonical and version", "one"))
+    policies = [policy for plan in plans if (policy := read_folder(plan, directory, problems))]
+    active = tuple(policy for policy in policies if policy.plan["status"] == "active")
+    queries = _queries(policies, problems)
+    for problem in (*_repeated(policies), *_overlapping(active), *_circles(active)):
+        problems.add(problem)
     if problems.found:
         raise PlansError(problems.found)
-    return library_of(plans, directory, queries, _digest(folders))
-
-
-def library_of(
-    plans: Iterable[PlanFolder], directory: Directory, queries: Mapping[str, str], digest: str
-) -> Library:
-    """The library of these plans. Only active ones decide."""
-    active = [plan for plan in plans if plan.policy.plan["status"] == "active"]
-    by_code: defaultdict[tuple[str, str], list[Policy]] = defaultdict(list)
-    for plan in active:
-        for code in plan.policy.codes:
-            by_code[code].append(plan.policy)
     return Library(
-        policies=tuple(plan.policy for plan in active),
+        policies=active,
         directory=directory,
-        value_sets={plan.policy.canonical: plan.value_sets for plan in active},
-        questions={plan.policy.canonical: Questions(plan.policy) for plan in active},
-        by_code={code: tuple(policies) for code, policies in by_code.items()},
+        questions={policy.canonical: Questions(policy) for policy in active},
+        by_code=_by_code(active),
         queries=queries,
-        folders={plan.policy.canonical: plan.path for plan in active},
-        digest=digest,
+        digest=_digest(folders),
     )
 
 
-def plan_folders(folders: Iterable[Path], problems: Problems) -> Iterator[Path]:
-    """Every folder that holds a plan: the sub-folders of the given ones."""
+def plan_folders(folders: Iterable[Path], problems: Problems) -> tuple[PlanFolder, ...]:
+    """The plans in these folders: their sub-folders; one without a PlanDefinition lies over the earlier of its name."""
+    plans: dict[str, PlanFolder] = {}
+    found: list[PlanFolder] = []
     for folder in folders:
         if not folder.is_dir():
             problems.add(PlanError(str(folder), "$", "no folder", "a folder of plan folders (CDS_PLANS)"))
             continue
-        yield from (
-            path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")
-        )
+        for path in sorted(
+            each for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")
+        ):
+            if path.name in plans and not list(path.glob("PlanDefinition-*.json")):
+                earlier = plans[path.name]
+                found.remove(earlier)
+                plans[path.name] = PlanFolder(earlier.path, (*earlier.overlays, path))
+            else:
+                plans[path.name] = PlanFolder(path)
+            found.append(plans[path.name])
+    return tuple(found)
 
 
 def _directory(folders: tuple[Path, ...], problems: Problems) -> Directory:
@@ -104,28 +111,81 @@ def _directory(folders: tuple[Path, ...], problems: Problems) -> Directory:
                 problems.add(problem)
             organizations += [entry["resource"] for entry in members(document.resource, "entry")]
     if not organizations and not problems.found:
-        problems.add(
-            PlanError(", ".join(map(str, folders)), "$", f"no {ORGANIZATIONS}", "a Bundle of Organizations")
-        )
+        where = ", ".join(map(str, folders))
+        problems.add(PlanError(where, "$", f"no {ORGANIZATIONS}", "a Bundle of Organizations"))
     return Directory.of(organizations)
 
 
-def _queries(plans: Iterable[PlanFolder], problems: Problems) -> dict[str, str]:
-    """The queries of all plans by name; one name means one query, because it is one prefetch key."""
+def _queries(policies: Iterable[Policy], problems: Problems) -> dict[str, str]:
+    """The queries of all policies by name; one name means one query, because it is one prefetch key."""
     queries = dict(OWN_QUERIES)
-    for plan in plans:
-        for name, query in plan.policy.queries.items():
-            file = str(plan.path / f"Questionnaire-{plan.policy.id}.json")
+    for policy in policies:
+        for name, query in policy.queries.items():
             if queries.setdefault(name, query) != query:
                 problems.add(
-                    PlanError(file, f"variable {name}", query, f"{queries[name]}, as everywhere else")
+                    _problem(policy, f"variable {name}", query, f"{queries[name]}, as everywhere else")
                 )
     return queries
 
 
-def _repeated(names: Iterable[str]) -> set[str]:
+def _by_code(policies: Iterable[Policy]) -> dict[tuple[str, str], tuple[Policy, ...]]:
+    by_code: defaultdict[tuple[str, str], list[Policy]] = defaultdict(list)
+    for policy in policies:
+        for code in policy.codes:
+            by_code[code].append(policy)
+    return {code: tuple(found) for code, found in by_code.items()}
+
+
+def _repeated(policies: Iterable[Policy]) -> Iterator[PlanError]:
     seen: set[str] = set()
-    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]  # add returns None
+    for policy in policies:
+        if policy.canonical in seen:
+            yield _problem(
+                policy, "version", policy.canonical, "one policy of this canonical, not two policies"
+            )
+        seen.add(policy.canonical)
+
+
+def _overlapping(policies: Iterable[Policy]) -> Iterator[PlanError]:
+    """Two versions of one policy that are both in force on some day."""
+    for one, other in combinations(policies, 2):
+        if one.url == other.url and one.version != other.version and _share_a_day(one, other):
+            expected = f"a period apart from that of version {one.version}, which is also in force then"
+            yield _problem(other, "effectivePeriod", other.plan.get("effectivePeriod"), expected)
+
+
+def _share_a_day(one: Policy, other: Policy) -> bool:
+    first, last = date.min, date.max
+    return (one.starts or first) <= (other.ends or last) and (other.starts or first) <= (one.ends or last)
+
+
+def _circles(policies: tuple[Policy, ...]) -> Iterator[PlanError]:
+    """Redirects that lead back to where they came from."""
+    targets = {
+        policy.url: {
+            canonical(rule.outcome.redirect_to)[0] for rule in policy.rules if rule.outcome.redirect_to
+        }
+        for policy in policies
+    }
+    for policy in policies:
+        reached: set[str] = set()
+        waiting = set(targets[policy.url])
+        while waiting:
+            url = waiting.pop()
+            reached.add(url)
+            waiting |= targets.get(url, set()) - reached
+        if policy.url in reached:
+            yield _problem(
+                policy,
+                "action[0].action",
+                "redirects that lead back to this policy",
+                "no circle of redirects",
+            )
+
+
+def _problem(policy: Policy, path: str, found: object, expected: str) -> PlanError:
+    file = policy.folder / f"PlanDefinition-{policy.id}.json"
+    return PlanError(str(file), f"PlanDefinition.{path}", repr(found), expected)
 
 
 def _digest(folders: Iterable[Path]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from cds_service.fhirpath import Expression
+from cds_service.policies.conditions import Condition, comparisons
 from cds_service.policies.diagram import Diagram
 from cds_service.policies.domains import Domain, Value
 from cds_service.record.resources import Resource
+from cds_service.record.value_sets import ValueSets
 
 ELIGIBLE = "eligible"
 NOT_NORMALLY_FUNDED = "not-normally-funded"
@@ -70,8 +73,31 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What a suggestion does with the draft order: update it, remove it, or create another like it.
+
+    ``elements`` (top-level name, expression, whether the element is a list) are set; everything else stays.
+    """
+
+    type: str
+    description: str
+    elements: tuple[tuple[str, Expression, bool], ...]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Changes to the draft orders that belong together, offered under one label."""
+
+    label: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class Rule:
-    """An outcome, the condition in which it holds (None: the policy's own position), and the clauses it rests on."""
+    """An outcome, the condition in which it holds (None: the policy's own position), and the clauses it rests on.
+
+    ``condition`` is the text that its author wrote, ``logic`` what it says.
+    """
 
     id: str
     title: str
@@ -79,8 +105,14 @@ class Rule:
     urgent: bool
     outcome: Outcome
     condition: str | None
-    criteria: frozenset[str]
+    logic: Condition | None
     citations: tuple[Citation, ...]
+    suggestions: tuple[Suggestion, ...]
+
+    @property
+    def criteria(self) -> frozenset[str]:
+        """The names of the criteria that the condition names."""
+        return frozenset(each.criterion for each in comparisons(self.logic)) if self.logic else frozenset()
 
 
 @dataclass(frozen=True)
@@ -88,8 +120,8 @@ class Policy:
     """One commissioner's policy on some procedures, one version.
 
     ``commissioner`` is a directory id, None for national advice. ``criteria`` stand in the diagram's order; the leaves
-    of ``diagram`` are positions in ``rules``. ``variables`` are the Questionnaire's named expressions, in order, and
-    ``queries`` the reads it declares, as templates.
+    of ``diagram`` are positions in ``rules``. ``variables`` are the Questionnaire's named expressions, ``queries`` the
+    reads it declares, as templates, and ``lists`` the deployer's Bundles. ``folder`` is where its cases lie.
     """
 
     id: str
@@ -109,6 +141,9 @@ class Policy:
     diagram: Diagram
     variables: Mapping[str, Expression]
     queries: Mapping[str, str]
+    lists: Mapping[str, Resource]
+    value_sets: ValueSets
+    folder: Path
     source: Citation
     individual_funding: Citation | None
 
@@ -116,6 +151,11 @@ class Policy:
     def canonical(self) -> str:
         """The versioned canonical: ``url|version``."""
         return f"{self.url}|{self.version}"
+
+    @property
+    def is_advice(self) -> bool:
+        """Whether it advises and never says what is funded."""
+        return all(rule.outcome.code in {ADVICE, NOT_APPLICABLE} for rule in self.rules)
 
     @property
     def position(self) -> Rule:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 
-from cds_service.policies.domains import Value
+from cds_service.policies.domains import SeveralChoicesDomain, Value
 from cds_service.policies.findings import Answers
 from cds_service.policies.policy import Policy
 from cds_service.record.orders import Order
@@ -63,8 +63,10 @@ def _answered(response: Resource, policy: Policy) -> Iterator[tuple[str, Value |
         criterion = criteria.get(text(item, "linkId") or "")
         if criterion is None:
             continue
-        answer = next(members(item, "answer"), None)
-        value = None if answer is None else _value(answer)
+        answers = [_value(answer) for answer in members(item, "answer")]
+        value: Value | None = answers[0] if answers else None
+        if isinstance(criterion.domain, SeveralChoicesDomain) and None not in answers and answers:
+            value = tuple(str(answer) for answer in answers)
         if value is not None:
             try:
                 criterion.domain.cell(value)

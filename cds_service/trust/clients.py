@@ -7,7 +7,7 @@
     "jwks": {"keys": […]},                    or its keys themselves: then nothing is fetched
     "algorithms": ["ES384"],                  the signatures it may use
     "tenants": ["ward-1"],                    optional: the only tenants its tokens may name
-    "commissioner": "…"}]}                    optional: who pays when the order does not tell
+    "commissioner": "system|value"}]}         optional: who pays when the record does not tell, by identifier
 """
 
 from __future__ import annotations
@@ -18,23 +18,12 @@ from pathlib import Path
 
 import httpx
 
-from cds_service.errors import CdsServiceError
+from cds_service.errors import ClientsFileError
 from cds_service.trust.keys import ALGORITHMS, EXPECTED_KEY, VerificationKey, key_and_id
 from cds_service.trust.strict_json import strict_json
 
 _REQUIRED = frozenset({"name", "issuer", "algorithms"})
 _OPTIONAL = frozenset({"jwks", "jwks_url", "tenants", "commissioner"})
-
-
-class ClientsFileError(CdsServiceError):
-    """The clients file cannot be used. ``path`` is the place inside ``file``; no key is ever quoted."""
-
-    def __init__(self, file: str, path: str, found: str, expected: str) -> None:
-        self.file = file
-        self.path = path
-        self.found = found
-        self.expected = expected
-        super().__init__(f"{file}: {path}: found {found}; expected {expected}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cds_service.cli import app
 from cds_service.settings import Settings
@@ -53,7 +52,10 @@ def test_check_says_what_is_wrong_and_where(plans: Path) -> None:
     result = run("check", plans)
 
     assert result.exit_code == 1
-    assert f"PlanDefinition-{POLICY}.json: PlanDefinition.colour: found 'red'; expected no such member" in result.output
+    assert (
+        f"PlanDefinition-{POLICY}.json: PlanDefinition.colour: found 'red'; expected no such member"
+        in result.output
+    )
     assert "no policy is loaded" in result.output
 
 
@@ -98,7 +100,7 @@ def test_test_fails_when_a_rule_and_a_value_have_no_case(plans: Path) -> None:
     ],
 )
 def test_test_fails_on_a_case_that_is_wrong(plans: Path, change: dict[str, Any], says: str) -> None:
-    file = sorted((plans / POLICY / "cases").glob("*.json"))[0]
+    file = min((plans / POLICY / "cases").glob("*.json"))
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
 
     result = run("test", plans)
@@ -108,7 +110,12 @@ def test_test_fails_on_a_case_that_is_wrong(plans: Path, change: dict[str, Any],
 
 
 def test_decide_prints_the_response_to_a_request_in_a_file() -> None:
-    result = run("decide", ROOT / "fhir_fixtures" / "hooks" / "derby-not-normally-funded.json", "--plans", ROOT / "plans")
+    result = run(
+        "decide",
+        ROOT / "fhir_fixtures" / "hooks" / "derby-not-normally-funded.json",
+        "--plans",
+        ROOT / "plans",
+    )
 
     (card,) = json.loads(result.output)["cards"]
     assert card["extension"]["cds-service.determination"]["outcome"] == "not-normally-funded"

@@ -57,7 +57,10 @@ def _domain(kind: str, name: str, rules: list[Condition]) -> Domain:
     if kind == "choice":
         return ChoiceDomain(OPTIONS, OPTIONS)
     return NumberDomain(whole=True).cut_by(
-        (each.operator, each.value) for rule in rules for each in _leaves(rule) if each.criterion == name
+        (each.operator, each.value)
+        for rule in rules
+        for each in _leaves(rule)
+        if each.criterion == name and isinstance(each.value, int)
     )
 
 
@@ -107,7 +110,7 @@ VALUES: dict[type[Domain], tuple[object, ...]] = {
 def completions(domains: Mapping[str, Domain], known: Cells) -> Iterator[dict[str, object]]:
     """Every way of giving each criterion a value, those known kept in their cell."""
     choices = [
-        [value for value in VALUES[type(domain)] if known.get(name) in {None, domain.cell(value)}]  # type: ignore[arg-type]
+        [value for value in VALUES[type(domain)] if known.get(name) in {None, domain.cell(value)}]
         for name, domain in domains.items()
     ]
     return (dict(zip(domains, values, strict=True)) for values in product(*choices))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.trust.clients import ClientsFileError, load_clients
+from cds_service.errors import ClientsFileError
+from cds_service.trust.clients import load_clients
 from tests.trust.tokens import ISSUER, JWKS_URL, jwk, private_key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cds_service.fhirpath.compiled import Compiled, Invocation, Many, plural
@@ -27,7 +28,7 @@ def union(compiler: Compiler, parts: list[Compiled], position: int) -> Compiled:
             first_of.setdefault(key(each), each)
         return list(first_of.values())
 
-    return _joined(compiler, alike, many, position)
+    return replace(_joined(compiler, alike, many, position), is_fixed=all(part.is_fixed for part in alike))
 
 
 def _joined(compiler: Compiler, alike: list[Compiled], many: Many, position: int) -> Compiled:

@@ -101,15 +101,15 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
     value_set = compiler.string(url)
     if types == ("CodeableConcept",) and not call.target.is_boxed and call.target.one is not None:
         return system(_concept_member(compiler, call, call.target.one, value_set), "Boolean", call.position)
-    only = compiler.only(call.target)
+    only, is_object = compiler.only(call.target), types in {("CodeableConcept",), ("Coding",)}
 
     def one(item: Item, frame: Frame) -> bool | None:
         found = only(item, frame)
-        return (
-            None
-            if found is None
-            else _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
-        )
+        if found is None:
+            return None
+        if is_object and not _content(found):
+            raise compiler.failure(str(not_an_object(found)), call.position)
+        return _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
 
     return system(one, "Boolean", call.position)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 from cds_service.errors import FhirPathError
-from cds_service.policies.conditions import Condition, comparisons, read_condition
+from cds_service.fhirpath import Expression
+from cds_service.fhirpath.model import r4
+from cds_service.policies.conditions import Condition, read_condition
 from cds_service.policies.loading.documents import Document, Problems
 from cds_service.policies.loading.extensions import (
     APPLICABILITY_BEHAVIOR,
@@ -14,7 +16,15 @@ from cds_service.policies.loading.extensions import (
     OUTCOME_SYSTEM,
     value_of,
 )
-from cds_service.policies.policy import OUTCOME_CODES, REDIRECT, Citation, Outcome, Rule
+from cds_service.policies.policy import (
+    OUTCOME_CODES,
+    REDIRECT,
+    Change,
+    Citation,
+    Outcome,
+    Rule,
+    Suggestion,
+)
 from cds_service.record.commissioners import Directory
 from cds_service.record.resources import Resource, members, text
 
@@ -23,6 +33,10 @@ INDIVIDUAL_FUNDING = "individual-funding-request"
 _PRIORITIES = {None: False, "routine": False, "urgent": True}
 _SUMMARY = 140
 _PROGRAM = "program"
+# A FHIR action type, and what CDS Hooks calls it.
+_CHANGES = {"update": "update", "remove": "delete", "create": "create"}
+# What a suggestion never touches: whose order it is, and which.
+_KEPT = frozenset({"id", "resourceType", "subject", "identifier"})
 
 
 def root_action(document: Document) -> Resource:
@@ -43,24 +57,26 @@ def root_action(document: Document) -> Resource:
     return actions[0]
 
 
-def read_rules(document: Document, problems: Problems) -> tuple[tuple[Rule, Condition | None], ...]:
-    """The rules in order, each with its condition. The last, and only the last, has none."""
+Compile = Callable[[Document, str, str], Expression]
+
+
+def read_rules(document: Document, problems: Problems, compiled: Compile) -> tuple[Rule, ...]:
+    """The rules in order; the last, and only the last, has no condition. ``compiled`` reads suggestions' expressions."""
     actions = list(members(root_action(document), "action"))
     if not actions:
         raise document.problem("action[0].action", "no rules", "rules, the last without a condition")
-    rules: list[tuple[Rule, Condition | None]] = []
+    rules: list[Rule] = []
     for position, action in enumerate(actions):
         with problems.noted():
-            rules.append(
-                _rule(document, f"action[0].action[{position}]", action, last=position == len(actions) - 1)
-            )
-    ids = [rule.id for rule, _ in rules]
+            where, last = f"action[0].action[{position}]", position == len(actions) - 1
+            rules.append(_rule(document, where, action, compiled, last=last))
+    ids = [rule.id for rule in rules]
     for repeated in sorted({each for each in ids if ids.count(each) > 1}):
         problems.add(document.problem("action[0].action.id", repeated, "an id that no other rule has"))
     return tuple(rules)
 
 
-def _rule(document: Document, path: str, action: Resource, *, last: bool) -> tuple[Rule, Condition | None]:
+def _rule(document: Document, path: str, action: Resource, compiled: Compile, *, last: bool) -> Rule:
     for member in ("id", "title", "description"):
         if not text(action, member):
             raise document.problem(f"{path}.{member}", action.get(member), "a text")
@@ -80,18 +96,57 @@ def _rule(document: Document, path: str, action: Resource, *, last: bool) -> tup
             "the clause, as a label, that the rule rests on",
         )
     body = _condition_text(document, path, action, last=last)
-    condition = None if body is None else _condition(document, path, body)
-    rule = Rule(
+    return Rule(
         id=action["id"],
         title=action["title"],
         description=action["description"],
         urgent=_PRIORITIES[action.get("priority")],
         outcome=_outcome(document, path, action),
         condition=body,
-        criteria=frozenset(each.criterion for each in comparisons(condition)) if condition else frozenset(),
+        logic=None if body is None else _condition(document, path, body),
         citations=citations,
+        suggestions=tuple(
+            _suggestion(document, f"{path}.action[{place}]", each, compiled)
+            for place, each in enumerate(members(action, "action"))
+        ),
     )
-    return rule, condition
+
+
+def _suggestion(document: Document, path: str, action: Resource, compiled: Compile) -> Suggestion:
+    changes = tuple(
+        _change(document, f"{path}.action[{place}]", each, compiled)
+        for place, each in enumerate(members(action, "action"))
+    )
+    if not text(action, "title") or not changes:
+        raise document.problem(
+            path, action.get("title"), "a suggestion: a title and the actions it consists of"
+        )
+    return Suggestion(action["title"], changes)
+
+
+def _change(document: Document, path: str, action: Resource, compiled: Compile) -> Change:
+    codes = [coding.get("code") for coding in members(action.get("type"), "coding")]
+    if len(codes) != 1 or codes[0] not in _CHANGES or not text(action, "description"):
+        raise document.problem(f"{path}.type", codes, f"one of {', '.join(_CHANGES)}, and a description")
+    elements = tuple(
+        _element(document, f"{path}.dynamicValue[{place}]", each, compiled)
+        for place, each in enumerate(members(action, "dynamicValue"))
+    )
+    if (codes[0] == "remove") != (not elements):
+        raise document.problem(f"{path}.dynamicValue", len(elements), "what is set; nothing for remove")
+    return Change(_CHANGES[codes[0]], action["description"], elements)
+
+
+def _element(
+    document: Document, path: str, value: Resource, compiled: Compile
+) -> tuple[str, Expression, bool]:
+    name = text(value, "path") or ""
+    known = r4().element("ServiceRequest", name)
+    if known is None or known.is_choice or name in _KEPT:
+        expected = "a top-level element of ServiceRequest, none of several types and none of its identity"
+        raise document.problem(f"{path}.path", name, expected)
+    body = text(value, "expression", "expression") or ""
+    return name, compiled(document, f"{path}.expression.expression", body), known.is_list
 
 
 def _condition_text(document: Document, path: str, action: Resource, *, last: bool) -> str | None:

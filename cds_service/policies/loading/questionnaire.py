@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import cast
@@ -12,7 +12,15 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from cds_service.errors import FhirPathError
 from cds_service.fhirpath import Expression, compile_expression
-from cds_service.policies.domains import BooleanDomain, ChoiceDomain, Domain, NumberDomain, Value
+from cds_service.policies.domains import (
+    BooleanDomain,
+    ChoiceDomain,
+    Domain,
+    NumberDomain,
+    SeveralChoicesDomain,
+    Value,
+)
+from cds_service.policies.findings import FUNDING_OUTCOME
 from cds_service.policies.loading.documents import Document, Problems
 from cds_service.policies.loading.extensions import (
     ASSUMED,
@@ -40,6 +48,8 @@ from cds_service.record.value_sets import ValueSets
 CRITERION_TYPES = ("boolean", "choice", "integer", "decimal")
 # What a form may be launched with (SDC), as R4 types.
 _CONTEXT_TYPES = {"patient": "Patient", "user": "Practitioner", "clinical": "ServiceRequest"}
+# A repeating choice has one cell for every selection: 2 to the power of its options.
+_MOST_SELECTED = 6
 _PATIENT_TOKEN = "{{%patient.id}}"  # noqa: S105  a query token, no secret
 _QUERY = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<search>[^{}]*=\{\{%patient\.id\}\}[^{}]*)")
 # The types that a proof may have for each item type; None: not known before it is evaluated.
@@ -69,9 +79,15 @@ class Reading:
         return self.document.resource
 
 
-def read_questionnaire(document: Document, value_sets: ValueSets, problems: Problems) -> Reading:
-    """Everything a Questionnaire says, problems noted. Every item of a criterion's type becomes a criterion."""
-    reading = Reading(document, value_sets, problems, types={"questionnaire": "Questionnaire"})
+def read_questionnaire(
+    document: Document, value_sets: ValueSets, lists: Iterable[str], problems: Problems
+) -> Reading:
+    """Everything a Questionnaire says, problems noted. Every item of a criterion's type becomes a criterion.
+
+    ``lists``: the names of the deployer's Bundles.
+    """
+    own: dict[str, str | None] = {"questionnaire": "Questionnaire", FUNDING_OUTCOME: "System.String"}
+    reading = Reading(document, value_sets, problems, types=own | dict.fromkeys(lists, "Bundle"))
     for path, extension in _of_kind(reading.questionnaire, LAUNCH_CONTEXT):
         with problems.noted():
             _read_launch_context(reading, path, extension)
@@ -131,9 +147,9 @@ def _read_variable(reading: Reading, path: str, expression: Resource) -> None:
         reading.queries[name] = _query(reading.document, where, body)
         reading.types[name] = "Bundle"
     elif language == FHIRPATH:
-        compiled = _compiled(reading, f"{where}.expression", body)
-        reading.variables[name] = compiled
-        reading.types[name] = compiled.type
+        named = _compiled(reading, f"{where}.expression", body)
+        reading.variables[name] = named
+        reading.types[name] = named.type
     else:
         raise reading.document.problem(f"{where}.language", language, f"{FHIRPATH} or {FHIR_QUERY}")
 
@@ -154,6 +170,13 @@ def _query(document: Document, where: str, body: str) -> str:
 def _compiled(
     reading: Reading, where: str, body: str, types: Mapping[str, str | None] | None = None
 ) -> Expression:
+    return compiled(reading, reading.document, where, body, types)
+
+
+def compiled(
+    reading: Reading, document: Document, where: str, body: str, types: Mapping[str, str | None] | None = None
+) -> Expression:
+    """An expression of a document that sees what the Questionnaire's expressions see. PlanError when it is wrong."""
     try:
         return compile_expression(
             body,
@@ -163,7 +186,7 @@ def _compiled(
             value_sets=reading.value_sets,
         )
     except FhirPathError as error:
-        raise reading.document.problem(where, body, str(error)) from error
+        raise document.problem(where, body, str(error)) from error
 
 
 def _criterion(reading: Reading, path: str, item: Resource) -> Criterion:
@@ -236,7 +259,7 @@ def _domain(document: Document, path: str, item: Resource) -> Domain:
     return NumberDomain(item["type"] == "integer", minimum, maximum)
 
 
-def _choices(document: Document, path: str, item: Resource) -> ChoiceDomain:
+def _choices(document: Document, path: str, item: Resource) -> Domain:
     codings = [option.get("valueCoding", {}) for option in members(item, "answerOption")]
     for position, coding in enumerate(codings):
         if coding.get("system") != CRITERIA_SYSTEM or not text(coding, "code") or not text(coding, "display"):
@@ -248,7 +271,14 @@ def _choices(document: Document, path: str, item: Resource) -> ChoiceDomain:
     codes = tuple(coding["code"] for coding in codings)
     if len(codes) < 2 or len(set(codes)) != len(codes):
         raise document.problem(f"{path}.answerOption", codes, "at least two options, each once")
-    return ChoiceDomain(codes, tuple(coding["display"] for coding in codings))
+    displays = tuple(coding["display"] for coding in codings)
+    if item.get("repeats") is not True:
+        return ChoiceDomain(codes, displays)
+    if len(codes) > _MOST_SELECTED:
+        raise document.problem(
+            f"{path}.answerOption", f"{len(codes)} options", f"at most {_MOST_SELECTED}, as it repeats"
+        )
+    return SeveralChoicesDomain(codes, displays)
 
 
 def _assumed(document: Document, path: str, item: Resource, domain: Domain) -> Value | None:

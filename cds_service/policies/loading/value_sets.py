@@ -31,6 +31,12 @@ def _codes(document: Document) -> tuple[tuple[str, str], ...]:
         _code(document, f"expansion.contains[{position}]", contained)
         for position, contained in enumerate(members(expansion, "contains"))
     )
+    for position, include in enumerate(members(document.resource.get("compose"), "include")):
+        if not list(members(include, "concept")):
+            path = f"compose.include[{position}]"
+            raise document.problem(
+                path, include, "codes one by one; no compose at all for an empty value set"
+            )
     composed = {
         (str(include.get("system")), str(concept.get("code")))
         for include in members(document.resource.get("compose"), "include")
