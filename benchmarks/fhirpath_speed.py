@@ -16,7 +16,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import fhirpathpy
@@ -28,7 +28,8 @@ from cds_service.fhirpath import Environment, compile_expression
 SNOMED, ICD10 = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10"
 VALUE_SET = "https://example.org/ValueSet/osteoarthritis"
 MEMBERS = frozenset({(SNOMED, "239873007")})
-NOW = datetime(2026, 6, 30, 12, 0, tzinfo=UTC)
+NOW = datetime.now(UTC)
+RECENT = (NOW - timedelta(days=30)).isoformat(timespec="seconds")
 
 CONDITIONS = "%conditions.entry.resource.ofType(Condition)"
 OBSERVATIONS = "%observations.entry.resource.ofType(Observation)"
@@ -74,7 +75,7 @@ def condition(number: int, *, is_last: bool) -> dict[str, Any]:
             "text": "a condition",
         },
         "subject": {"reference": "Patient/1"},
-        "onsetDateTime": "2026-05-01T10:00:00+01:00" if is_last else "2019-03-01T10:00:00Z",
+        "onsetDateTime": RECENT if is_last else "2019-03-01T10:00:00Z",
     }
 
 
@@ -86,7 +87,7 @@ def observation(number: int, *, is_last: bool) -> dict[str, Any]:
         "id": f"o{number}",
         "status": "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": "39156-5"}]},
-        "effectiveDateTime": "2026-05-01T10:00:00Z",
+        "effectiveDateTime": RECENT,
         "valueQuantity": {
             "value": value,
             "unit": "kg/m2",

@@ -134,7 +134,7 @@ def _verifier(settings: Settings, clock: Callable[[], datetime]) -> ClientVerifi
 def _open(state: State) -> None:
     """Load the policies and open the log; what fails is said, and answered with 503 until it is mended."""
     try:
-        state.library = load_library(state.settings.plans)
+        state.library = load_library(state.settings.plans, state.settings.ods_practices)
         logger.info("%d policies loaded, set %s", len(state.library.policies), state.library.digest[:12])
     except PlansError as error:
         state.problem = "the policy set cannot be used"

@@ -154,7 +154,8 @@ def settings() -> None:
 
 def _loaded(plans: list[Path] | None) -> Library:
     try:
-        return load_library(plans or Settings().plans)
+        settings = Settings()
+        return load_library(plans or settings.plans, settings.ods_practices)
     except PlansError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)

@@ -17,6 +17,10 @@ class Settings(BaseSettings):
     plans: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(Path("plans"),), description="Folders of plan folders, separated by commas."
     )
+    ods_practices: Path | None = Field(
+        default=None,
+        description="The NHS Organisation Data Service's epraccur.csv: which practice belongs to which commissioner.",
+    )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         description="The URL under which clients reach the service, without a final slash.",

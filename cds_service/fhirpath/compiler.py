@@ -26,7 +26,7 @@ from cds_service.fhirpath.runtime import (
     system_type,
     system_type_of_class,
 )
-from cds_service.fhirpath.steps import boxed
+from cds_service.fhirpath.steps import boxed, not_an_object
 
 _STRINGS, _BOOLEANS = frozenset({"string"}), frozenset({"boolean"})
 
@@ -60,6 +60,10 @@ class Compiler:
     def failure(self, message: str, position: int) -> FhirPathEvaluationError:
         """What is wrong with the data at hand."""
         return FhirPathEvaluationError(message, self.text, position)
+
+    def fault(self, position: int) -> Callable[[Item], FhirPathEvaluationError]:
+        """The error of an item that has no elements although FHIR says so."""
+        return lambda item: self.failure(str(not_an_object(item)), position)
 
     # nodes
 

@@ -18,10 +18,11 @@ from typing import ClassVar, Self
 _NANOS = 1_000_000_000
 _MINUTE = 60 * _NANOS
 _DAY = 1440
-_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
-_CLOCK = r"(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
-_TIME = re.compile(_CLOCK)
-_DATE_TIME = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)T{_CLOCK}(Z|[+-]\d\d:\d\d)?")
+_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
+_TIME = re.compile(r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9]*)?)?)?")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9]*)?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 WESTMOST, EASTMOST = -12 * 60, 14 * 60
 """The offsets in use, in minutes; a moment without an offset lies between."""
 
@@ -100,12 +101,18 @@ class DateTime:
         if match is None:
             date_ = Date.parse(text)
             return None if date_ is None else cls(date_.parts)
-        year, month, day, hour, minute, second, fraction, zone = match.groups()
-        days = (int(year), int(month), int(day))
-        time_ = _time_parts(hour, minute, second, fraction)
-        if time_ is None or not _is_day(days):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
             return None
-        return cls(days + time_, _offset_minutes(zone), len(fraction or ""), zone == "Z")
+        minute, second, fraction, zone = match.groups()
+        parts: tuple[int, ...] = (moment.year, moment.month, moment.day, moment.hour)
+        if second is not None:
+            nanos = moment.second * _NANOS + (int(fraction.ljust(9, "0")) if fraction else 0)
+            parts += (moment.minute, nanos)
+        elif minute is not None:
+            parts += (moment.minute,)
+        return cls(parts, _offset_minutes(zone), len(fraction) if fraction else 0, zone == "Z")
 
     @classmethod
     def of(cls, moment: datetime) -> Self:

@@ -16,7 +16,7 @@ from cds_service.fhirpath.paths import checked, listed
 from cds_service.fhirpath.runtime import BadDataError, Environment, Frame, Item, Node, Unbox
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """``variables``: every declared ``%name`` that it uses. ``type``: that of its items, when all are of one."""
 

@@ -20,19 +20,19 @@ class Token(NamedTuple):
     position: int
 
 
-_TIME = r"\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?"
-_DATE = r"\d{4}(?:-\d{2}(?:-\d{2})?)?"
+_TIME = r"[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
+_DATE = r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?"
 _QUOTED = r"(?:[^'\\]|\\.)*"
 _TOKEN = re.compile(
     rf"""
       (?P<space>\s+|//[^\r\n]*|/\*(?:[^*]|\*(?!/))*\*/)
-    | (?P<datetime>@{_DATE}T(?:{_TIME}(?:Z|[+-]\d{{2}}:\d{{2}})?)?)
+    | (?P<datetime>@{_DATE}T(?:{_TIME}(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?)?)
     | (?P<time>@T{_TIME})
     | (?P<date>@{_DATE})
-    | (?P<number>\d+(?:\.\d+)?)
+    | (?P<number>[0-9]+(?:\.[0-9]+)?)
     | (?P<string>'{_QUOTED}')
     | (?P<delimited>`(?:[^`\\]|\\.)*`)
-    | (?P<variable>%(?:[A-Za-z_]\w*|'{_QUOTED}'|`(?:[^`\\]|\\.)*`))
+    | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_]*|'{_QUOTED}'|`(?:[^`\\]|\\.)*`))
     | (?P<special>\$(?:this|index|total)\b)
     | (?P<identifier>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<operator><=|>=|!=|!~|[-+*/|&<>=~.,()\[\]{{}}])

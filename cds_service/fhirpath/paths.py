@@ -24,7 +24,6 @@ from cds_service.fhirpath.compiled import (
 )
 from cds_service.fhirpath.model import Element, suggestion
 from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, over_budget, reader, type_of
-from cds_service.fhirpath.steps import not_an_object
 
 if TYPE_CHECKING:
     from cds_service.fhirpath.compiler import Compiler
@@ -126,7 +125,8 @@ def element(compiler: Compiler, target: Compiled, name: str, position: int) -> C
     types = None if not found else tuple(dict.fromkeys(t for element_ in found for t in element_.types))
     step = steps.dynamic(compiler.model, name)
     is_single = bool(found) and not is_open and not any(element_.is_list for element_ in found)
-    return _flattened(target, step, types, position, is_single=is_single)
+    flat = _flattened(target, step, types, position)
+    return _once(compiler, target, flat) if is_single else flat
 
 
 def _refuse_element(compiler: Compiler, target: Compiled, name: str, position: int) -> None:
@@ -154,14 +154,14 @@ def _static(compiler: Compiler, target: Compiled, element_: Element, position: i
         step = steps.extension_of_primitive(element_.name)
         return _flattened(target, step, element_.types, position, is_boxed=False)
     if element_.is_choice:
-        model = compiler.model
+        model, fault = compiler.model, compiler.fault(position)
 
         def choice(item: Item) -> list[Item]:
             if type(item) is not dict:
-                raise not_an_object(item)
+                raise fault(item)
             return list(steps.boxed_elements(model, item, element_))
 
-        found = _flattened(target, choice, element_.types, position, is_single=True)
+        found = _once(compiler, target, _flattened(target, choice, element_.types, position))
         return replace(found, choice=Choice(target, element_))
     key, type_ = element_.keys[0]
     return at_key(compiler, target, key, type_, position, is_list=element_.is_list)
@@ -172,24 +172,24 @@ def at_key(
 ) -> Compiled:
     """The element under one JSON key, its type known."""
     is_primitive = type_ in compiler.model.system_of
-    is_boxed = compiler.is_abstract(type_)
+    is_boxed, fault = compiler.is_abstract(type_), compiler.fault(position)
     if is_list:
-        step = steps.primitive_many(key, type_) if is_primitive else steps.complex_many(key)
+        step = steps.primitive_many(key, type_, fault) if is_primitive else steps.complex_many(key, fault)
         if target.key is not None and not is_primitive:
-            return plural(_list_of_key(target.key, key), (type_,), position, is_boxed=is_boxed)
+            return plural(_list_of_key(target.key, key, fault), (type_,), position, is_boxed=is_boxed)
         return _flattened(target, step, (type_,), position, is_boxed=is_boxed)
     if not is_primitive:
-        return _complex_one(target, key, type_, position, is_boxed=is_boxed)
+        return _complex_one(target, key, type_, fault, position, is_boxed=is_boxed)
     if target.one is None:
-        return _primitives(target, key, type_, position)
-    found = _chained(target, steps.primitive_one(key, type_), type_, position)
+        return _primitives(target, key, type_, fault, position)
+    found = _chained(target, steps.primitive_one(key, type_, fault), type_, position)
     value = _primitive_value(compiler, target.one, key, type_, position)
     return replace(found, value=value, key=key if target.one is focus_item else None)
 
 
 def _primitive_value(compiler: Compiler, parent: One, key: str, type_: str, position: int) -> One:
     """The System value without looking at the sibling, which never changes it."""
-    read = reader(compiler.model, type_)
+    read, fault = reader(compiler.model, type_), compiler.fault(position)
 
     def value(item: Item, frame: Frame) -> Any:
         found = parent(item, frame)
@@ -199,28 +199,30 @@ def _primitive_value(compiler: Compiler, parent: One, key: str, type_: str, posi
             found = found.get(key)
             return None if found is None else read(found)
         except AttributeError:
-            raise compiler.failure(str(not_an_object(found)), position) from None
+            raise fault(found) from None
         except BadDataError as error:
             raise compiler.failure(str(error), position) from None
 
     return value
 
 
-def _complex_one(target: Compiled, key: str, type_: str, position: int, *, is_boxed: bool) -> Compiled:
+def _complex_one(
+    target: Compiled, key: str, type_: str, fault: steps.Fault, position: int, *, is_boxed: bool
+) -> Compiled:
     """Written out, not composed: these few lines are most of what a policy's expression does."""
     if target.one is not focus_item:
-        return replace(_chained(target, steps.complex_one(key), type_, position), is_boxed=is_boxed)
+        return replace(_chained(target, steps.complex_one(key, fault), type_, position), is_boxed=is_boxed)
 
     def one(item: Item, frame: Frame) -> Item | None:  # noqa: ARG001
         try:
             return item.get(key)
         except AttributeError:
-            raise not_an_object(item) from None
+            raise fault(item) from None
 
     return replace(single(one, (type_,), position, is_boxed=is_boxed), key=key)
 
 
-def _list_of_key(parent_key: str, key: str) -> Many:
+def _list_of_key(parent_key: str, key: str, fault: steps.Fault) -> Many:
     """``code.coding`` of the focus, in one closure."""
 
     def many(item: Item, frame: Frame) -> list[Item]:  # noqa: ARG001
@@ -230,7 +232,7 @@ def _list_of_key(parent_key: str, key: str) -> Many:
                 return []
             found = parent.get(key)
         except AttributeError:
-            raise not_an_object(item if type(item) is not dict else item[parent_key]) from None
+            raise fault(item if type(item) is not dict else item[parent_key]) from None
         if found.__class__ is list:
             return found
         return [] if found is None else [found]
@@ -238,20 +240,22 @@ def _list_of_key(parent_key: str, key: str) -> Many:
     return many
 
 
-def _primitives(target: Compiled, key: str, type_: str, position: int) -> Compiled:
+def _primitives(target: Compiled, key: str, type_: str, fault: steps.Fault, position: int) -> Compiled:
     """A primitive of each item of a collection; see steps.primitive_one."""
     source, sibling = target.many, "_" + key
 
     def many(item: Item, frame: Frame) -> list[Item]:
         parents = source(item, frame)
-        frame.spend(len(parents), position)
+        frame.steps -= len(parents)
+        if frame.steps < 0:
+            raise over_budget(frame, position)
         found = []
         for parent in parents:
             try:
                 value = parent.get(key)
                 extra = parent.get(sibling)
             except AttributeError:
-                raise not_an_object(parent) from None
+                raise fault(parent) from None
             if extra is not None:
                 found.append(Node(type_, value, extra))
             elif value is not None:
@@ -288,9 +292,8 @@ def _flattened(
     position: int,
     *,
     is_boxed: bool = True,
-    is_single: bool = False,
 ) -> Compiled:
-    """A step that gives a list for each item of the target; ``is_single`` when such a list never holds more than one."""
+    """A step that gives a list for each item of the target."""
     many, parent = target.many, target.one
     if parent is None:
 
@@ -308,12 +311,12 @@ def _flattened(
         found = parent(item, frame)
         return [] if found is None else step(found)
 
-    found = plural(of_one, types, position, is_boxed=is_boxed)
-    return (
-        like(single(parent, types, position), of_one, types, position, is_boxed=is_boxed)
-        if is_single
-        else found
-    )
+    return plural(of_one, types, position, is_boxed=is_boxed)
+
+
+def _once(compiler: Compiler, target: Compiled, found: Compiled) -> Compiled:
+    """An element that occurs at most once, as far as the data keeps to that."""
+    return found if target.one is None else replace(found, one=compiler.only(found))
 
 
 def variable(compiler: Compiler, node: ast.Variable) -> Compiled:

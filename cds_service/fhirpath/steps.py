@@ -15,6 +15,8 @@ from cds_service.fhirpath.runtime import BadDataError, Item, Node
 
 One = Callable[[Item], Item | None]
 Many = Callable[[Item], list[Item]]
+Fault = Callable[[Item], Exception]
+"""The error of an item that has no elements, with the place in the expression that asked for one."""
 
 
 def not_an_object(item: Item) -> BadDataError:
@@ -22,26 +24,26 @@ def not_an_object(item: Item) -> BadDataError:
     return BadDataError(f"found {type(item).__name__} in the data, expected an object")
 
 
-def complex_one(key: str) -> One:
+def complex_one(key: str, fault: Fault) -> One:
     """A complex element that occurs once."""
 
     def step(item: Item) -> Item | None:
         try:
             return item.get(key)
         except AttributeError:
-            raise not_an_object(item) from None
+            raise fault(item) from None
 
     return step
 
 
-def complex_many(key: str) -> Many:
+def complex_many(key: str, fault: Fault) -> Many:
     """A complex element that repeats; the list is the data's own, so nobody may change it."""
 
     def step(item: Item) -> list[Item]:
         try:
             found = item.get(key)
         except AttributeError:
-            raise not_an_object(item) from None
+            raise fault(item) from None
         if found is None:
             return []
         return found if type(found) is list else [found]
@@ -49,7 +51,7 @@ def complex_many(key: str) -> Many:
     return step
 
 
-def primitive_one(key: str, type_: str) -> One:
+def primitive_one(key: str, type_: str, fault: Fault) -> One:
     """A primitive that occurs once: its JSON value, or a Node when it has a sibling with an id or extensions."""
     sibling = "_" + key
 
@@ -57,13 +59,13 @@ def primitive_one(key: str, type_: str) -> One:
         try:
             extra = item.get(sibling)
         except AttributeError:
-            raise not_an_object(item) from None
+            raise fault(item) from None
         return item.get(key) if extra is None else Node(type_, item.get(key), extra)
 
     return step
 
 
-def primitive_many(key: str, type_: str) -> Many:
+def primitive_many(key: str, type_: str, fault: Fault) -> Many:
     """A primitive that repeats; the sibling list runs parallel, with null where there is nothing."""
     sibling = "_" + key
 
@@ -71,7 +73,7 @@ def primitive_many(key: str, type_: str) -> Many:
         try:
             found, extras = item.get(key), item.get(sibling)
         except AttributeError:
-            raise not_an_object(item) from None
+            raise fault(item) from None
         values = _listed(found)
         if extras is None:
             return [value for value in values if value is not None]
@@ -115,8 +117,14 @@ def boxed_elements(model: Model, source: dict[str, Any], element: Element) -> It
     for key, type_ in element.keys:
         if key in source or "_" + key in source:
             is_primitive = type_ in model.system_of
-            for item in (primitive_many(key, type_) if is_primitive else complex_many(key))(source):
+            for item in _all_at(key, type_, source, is_primitive=is_primitive):
                 yield boxed(model, type_, item)
+
+
+def _all_at(key: str, type_: str, source: dict[str, Any], *, is_primitive: bool) -> list[Item]:
+    if is_primitive:
+        return primitive_many(key, type_, not_an_object)(source)
+    return complex_many(key, not_an_object)(source)
 
 
 def dynamic(model: Model, name: str) -> Many:

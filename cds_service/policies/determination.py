@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from cds_service.policies.findings import ASKED, RECORD, Finding, Findings
 from cds_service.policies.policy import (
@@ -20,6 +21,8 @@ from cds_service.policies.policy import (
 from cds_service.policies.questions import Questions
 
 FINAL, UNDETERMINED = "final", "undetermined"
+# How many criteria are tried together as the cure of a rule that waits; beyond, all of them are named.
+_MOST_CURES = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Determination:
 def determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
     """What the policy says, exactly: decided as soon as every completion of the unknowns gives the same outcome."""
     determined = _determination(policy, findings, questions)
-    return replace(determined, unmet=_unmet(policy, findings)) if determined.says_advice else determined
+    return _with_what_is_missing(determined, findings, questions) if determined.says_advice else determined
 
 
 def _determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
@@ -87,44 +90,79 @@ def _open(
 
 def _waiting(policy: Policy, findings: Findings, rules: tuple[Rule, ...]) -> Determination:
     """The rule itself waits for a step or a document: what would cure it is outstanding."""
-    mentioned = [each for each in policy.criteria if any(each.link_id in rule.criteria for rule in rules)]
-    after = {each.link_id: _outcomes_without(policy, findings, each) for each in mentioned}
-    cures = [each for each in mentioned if Outcome(ELIGIBLE) in after[each.link_id]] or [
-        each for each in mentioned if len(after[each.link_id]) > 1
+    named = frozenset().union(*(rule.criteria for rule in rules))
+    open_to_change = [
+        each for each in policy.criteria if each.link_id in named and findings[each].origin != RECORD
     ]
-    possible = dict.fromkeys(outcome for each in cures for outcome in after[each.link_id])
-    possible.pop(Outcome(INFORMATION_NEEDED), None)
-    return Determination(policy, UNDETERMINED, None, rules, tuple(possible), tuple(cures), findings.made())
+    cures = _cures(policy, findings, open_to_change)
+    possible = [
+        each for each in _outcomes_without(policy, findings, cures) if each.code != INFORMATION_NEEDED
+    ]
+    return Determination(policy, UNDETERMINED, None, rules, tuple(possible), cures, findings.made())
 
 
-def _outcomes_without(policy: Policy, findings: Findings, left_out: Criterion) -> tuple[Outcome, ...]:
-    """The outcomes that are possible when one criterion is taken for unknown."""
+def _cures(policy: Policy, findings: Findings, candidates: Sequence[Criterion]) -> tuple[Criterion, ...]:
+    """The fewest criteria whose change together makes *eligible* possible, or else any other outcome; ties all count."""
+
+    def fewest(wanted: Callable[[tuple[Outcome, ...]], bool]) -> tuple[Criterion, ...]:
+        if not wanted(_outcomes_without(policy, findings, candidates)):
+            return ()
+        for count in range(1, min(_MOST_CURES, len(candidates)) + 1):
+            groups = combinations(candidates, count)
+            cures = {
+                criterion.link_id
+                for group in groups
+                if wanted(_outcomes_without(policy, findings, group))
+                for criterion in group
+            }
+            if cures:
+                return tuple(each for each in candidates if each.link_id in cures)
+        return tuple(candidates)
+
+    return fewest(lambda outcomes: Outcome(ELIGIBLE) in outcomes) or fewest(
+        lambda outcomes: len(outcomes) > 1
+    )
+
+
+def _outcomes_without(
+    policy: Policy, findings: Findings, left_out: Sequence[Criterion]
+) -> tuple[Outcome, ...]:
+    """The outcomes that are possible when some criteria are taken for unknown."""
+    unknown = {each.link_id for each in left_out}
     leaves = policy.diagram.reachable_leaves(
-        lambda level: None if policy.criteria[level] is left_out else findings[policy.criteria[level]].cell
+        lambda level: (
+            None if policy.criteria[level].link_id in unknown else findings[policy.criteria[level]].cell
+        )
     )
     return tuple(dict.fromkeys(policy.rules[position].outcome for position in sorted(leaves)))
 
 
-def _unmet(policy: Policy, findings: Findings) -> tuple[Criterion, ...]:
-    """The answered criteria that would keep the advice standing if nothing but the record's own facts were known."""
-    answered = [each for each in findings.made() if each.cell is not None and each.origin != RECORD]
-    return tuple(
-        each.criterion
-        for each in answered
-        if _outcomes_with(policy, findings, each.criterion) == {policy.position.outcome}
-    )
+def _with_what_is_missing(
+    determined: Determination, findings: Findings, questions: Questions
+) -> Determination:
+    """Advice with the answers that keep it standing as ``unmet``, and with what is still unknown beside them.
 
-
-def _outcomes_with(policy: Policy, findings: Findings, answered: Criterion) -> set[Outcome]:
-    """The outcomes that are possible when of all answers only this one is known."""
-    leaves = policy.diagram.reachable_leaves(
-        lambda level: _kept_cell(findings[policy.criteria[level]], policy.criteria[level] is answered)
-    )
-    return {policy.rules[position].outcome for position in leaves}
-
-
-def _kept_cell(finding: Finding, keep: bool) -> int | None:
-    return finding.cell if keep or finding.origin == RECORD else None
+    Answers are taken in the Questionnaire's order, in which a question that opens others stands before them: one is
+    unmet when with it, and the answers taken before, nothing but the advice is possible any more.
+    """
+    policy = determined.policy
+    cells = {level: findings[criterion].cell for level, criterion in enumerate(policy.criteria)}
+    taken = {
+        level: cell for level, cell in cells.items() if findings[policy.criteria[level]].origin == RECORD
+    }
+    unmet: list[int] = []
+    for level, cell in cells.items():
+        if level in taken or cell is None:
+            continue
+        leaves = policy.diagram.reachable_leaves({**taken, level: cell}.get)
+        if {policy.rules[position].outcome for position in leaves} == {policy.position.outcome}:
+            unmet.append(level)
+        else:
+            taken[level] = cell
+    known = tuple((level, cell) for level, cell in sorted(taken.items()) if cell is not None)
+    refused = tuple(policy.criteria[level] for level in unmet)
+    outstanding = tuple(each for each in questions.outstanding(known) if each not in refused)
+    return replace(determined, outstanding=outstanding, unmet=refused, findings=findings.made())
 
 
 def _known_cells(findings: Iterable[Finding], policy: Policy) -> tuple[tuple[int, int], ...]:

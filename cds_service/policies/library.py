@@ -11,7 +11,8 @@ from itertools import combinations
 from pathlib import Path
 
 from cds_service.errors import PlanError, PlansError
-from cds_service.policies.loading.documents import Document, Problems, read_json, shape_problems
+from cds_service.policies.loading.directory import read_directory
+from cds_service.policies.loading.documents import Problems
 from cds_service.policies.loading.folder import PlanFolder, read_folder
 from cds_service.policies.loading.plan import canonical
 from cds_service.policies.policy import Policy
@@ -19,9 +20,6 @@ from cds_service.policies.questions import Questions
 from cds_service.record.commissioners import Directory
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import OWN_QUERIES
-from cds_service.record.resources import Resource, members
-
-ORGANIZATIONS = "organizations.json"
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,14 @@ class Library:
         )
 
 
-def load_library(folders: Iterable[Path]) -> Library:
-    """The policies of these folders. PlansError, naming every problem, when any of them cannot be used."""
+def load_library(folders: Iterable[Path], practices: Path | None = None) -> Library:
+    """The policies of these folders. PlansError, naming every problem, when any of them cannot be used.
+
+    ``practices``: the Organisation Data Service's file of GP practices, which tells each one's commissioner.
+    """
     folders, problems = tuple(folders), Problems()
     plans = plan_folders(folders, problems)
-    directory = _directory(folders, problems)
+    directory = read_directory(folders, practices, problems)
     policies = [policy for plan in plans if (policy := read_folder(plan, directory, problems))]
     active = tuple(policy for policy in policies if policy.plan["status"] == "active")
     queries = _queries(policies, problems)
@@ -98,22 +99,6 @@ def plan_folders(folders: Iterable[Path], problems: Problems) -> tuple[PlanFolde
                 plans[path.name] = PlanFolder(path)
             found.append(plans[path.name])
     return tuple(found)
-
-
-def _directory(folders: tuple[Path, ...], problems: Problems) -> Directory:
-    organizations: list[Resource] = []
-    for file in (folder / ORGANIZATIONS for folder in folders):
-        if not file.exists():
-            continue
-        with problems.noted():
-            document = Document(file, read_json(file))
-            for problem in shape_problems(document):
-                problems.add(problem)
-            organizations += [entry["resource"] for entry in members(document.resource, "entry")]
-    if not organizations and not problems.found:
-        where = ", ".join(map(str, folders))
-        problems.add(PlanError(where, "$", f"no {ORGANIZATIONS}", "a Bundle of Organizations"))
-    return Directory.of(organizations)
 
 
 def _queries(policies: Iterable[Policy], problems: Problems) -> dict[str, str]:

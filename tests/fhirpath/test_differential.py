@@ -1,13 +1,10 @@
 """Expressions and records made at random: where fhirpathpy and fhirpathrs agree, we agree with them.
 
-Each of the two has faults of its own, so one alone proves nothing; what both say is taken for true, with these exceptions, where
-both differ from the specification and nothing of the kind is made:
-
-- a quantity beside a number, and the order of dates of different precision (both decide what cannot be decided);
-- a primitive that has only extensions (neither knows the sibling ``_name``);
-- strings compared with ``~`` (fhirpathrs keeps case and spacing), and ``&`` on collections of several strings.
-
-Where only one of them agrees with us, or they raise, nothing is claimed: the official suite and test_traps speak there.
+Each of the two has faults of its own, so one alone proves nothing; what both say is taken for true. One exception is known, so
+nothing of the kind is made: of a Quantity in kg/m2 and the number 41 both say that they are not equal, where the specification
+says empty. Not made either, because they differ there from each other: ``_name`` siblings and ``~`` (fhirpathrs knows no sibling
+and keeps case), moments with and without an offset (fhirpathpy decides), units and calendar units (one or the other raises).
+The official suite and test_traps speak of those.
 """
 
 from __future__ import annotations
@@ -68,7 +65,7 @@ OBSERVATION = element(
     category=some(CONCEPT),
     component=some(element(code=CONCEPT)),
 ).map(lambda found: {"resourceType": "Observation", **found})
-RECORD = st.lists(PATIENT | CONDITION | OBSERVATION, max_size=5).map(
+RECORD = st.lists(PATIENT | CONDITION | OBSERVATION, min_size=2, max_size=8).map(
     lambda resources: {
         "resourceType": "Bundle",
         "type": "searchset",
@@ -120,30 +117,21 @@ ELEMENTS = {
 }
 LITERALS = ["'a'", "'b'", "'Ann'", "''", "'bob'"]
 
+SELECTIONS = [".distinct()", ".tail()", ".skip(1)", ".take(2)", ".where($this = 'a')", ".where($this != 'a')"]
+SELECTIONS += [
+    ".select($this & 'x')",
+    ".exclude('a')",
+    ".intersect('a' | 'b')",
+    ".combine('a')",
+    ".union('b')",
+]
+
 
 @st.composite
 def text_collection(draw: st.DrawFn, of: str, depth: int) -> str:
     found = draw(st.sampled_from(STRINGS[of]))
     if depth and draw(st.booleans()):
-        found += draw(
-            st.sampled_from(
-                [
-                    ".distinct()",
-                    ".tail()",
-                    ".skip(1)",
-                    ".take(2)",
-                    ".where($this = 'a')",
-                    ".where($this != 'a')",
-                ]
-                + [
-                    ".select($this & 'x')",
-                    ".exclude('a')",
-                    ".intersect('a' | 'b')",
-                    ".combine('a')",
-                    ".union('b')",
-                ]
-            )
-        )
+        found += draw(st.sampled_from(SELECTIONS))
     return found
 
 
@@ -184,42 +172,47 @@ def number(draw: st.DrawFn, of: str, depth: int) -> str:
     return f"({draw(number(of, 0))} {draw(st.sampled_from(['div', 'mod']))} 2)"
 
 
+EQUALS = st.sampled_from(["=", "!="])
+ORDERS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+CONNECTIVES = st.sampled_from(["and", "or", "xor", "implies"])
+ASKED_OF_TEXT = st.sampled_from(["startsWith", "endsWith", "contains"])
+LITERAL = st.sampled_from(LITERALS)
+
+
+@st.composite
+def plain_truth(draw: st.DrawFn, of: str, depth: int) -> str:
+    """A criterion without another inside."""
+    made = {
+        "equal": lambda: f"({draw(text(of, depth))} {draw(EQUALS)} {draw(text(of, depth))})",
+        "same": lambda: f"({draw(text_collection(of, depth))} = {draw(text_collection(of, depth))})",
+        "number": lambda: f"({draw(number(of, depth))} {draw(ORDERS)} {draw(number(of, depth))})",
+        "in": lambda: f"({draw(text(of, 0))} in {draw(text_collection(of, depth))})",
+        "text": lambda: f"{draw(text(of, depth))}.{draw(ASKED_OF_TEXT)}({draw(LITERAL)})",
+        "exists": lambda: f"{draw(text_collection(of, depth))}.exists()",
+        "empty": lambda: f"{draw(text_collection(of, depth))}.empty()",
+    }
+    if of in DATES:
+        made["date"] = lambda: f"({draw(st.sampled_from(DATES[of]))} {draw(ORDERS)} @{draw(DAYS)})"
+    return made[draw(st.sampled_from(sorted(made)))]()
+
+
 @st.composite
 def truth(draw: st.DrawFn, of: str, depth: int) -> str:
-    kinds = ["exists", "empty", "equal", "same", "number", "in", "text"]
-    if of in DATES:
-        kinds.append("date")
-    if depth:
-        kinds += ["logic", "logic", "logic", "not", "where", "where", "all", "iif"]
-    kind = draw(st.sampled_from(kinds))
-    match kind:
-        case "equal":
-            return f"({draw(text(of, depth))} {draw(st.sampled_from(['=', '!=']))} {draw(text(of, depth))})"
-        case "same":
-            return f"({draw(text_collection(of, depth))} = {draw(text_collection(of, depth))})"
-        case "number":
-            operator = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]))
-            return f"({draw(number(of, depth))} {operator} {draw(number(of, depth))})"
-        case "in":
-            return f"({draw(text(of, 0))} in {draw(text_collection(of, depth))})"
-        case "text":
-            asked = draw(st.sampled_from(["startsWith", "endsWith", "contains"]))
-            return f"{draw(text(of, depth))}.{asked}({draw(st.sampled_from(LITERALS))})"
-        case "date":
-            operator = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]))
-            return f"({draw(st.sampled_from(DATES[of]))} {operator} @{draw(DAYS)})"
-        case "logic":
-            operator = draw(st.sampled_from(["and", "or", "xor", "implies"]))
-            return f"({draw(truth(of, depth - 1))} {operator} {draw(truth(of, depth - 1))})"
-        case "not":
-            return f"{draw(truth(of, depth - 1))}.not()"
-        case "iif":
-            return f"iif({draw(truth(of, depth - 1))}, {draw(truth(of, 0))}, {draw(truth(of, 0))})"
-        case "where" | "all" if of in ELEMENTS:
-            path, type_ = draw(st.sampled_from(ELEMENTS[of]))
-            criteria = draw(truth(type_, depth - 1))
-            return f"{path}.all({criteria})" if kind == "all" else f"{path}.where({criteria}).exists()"
-    return f"{draw(text_collection(of, depth))}.{'empty' if kind == 'empty' else 'exists'}()"
+    """A criterion, with others inside while there is depth left."""
+    if not depth or draw(st.integers(0, 2)) == 0:
+        return draw(plain_truth(of, depth))
+    inner = truth(of, depth - 1)
+    made = {
+        "logic": lambda: f"({draw(inner)} {draw(CONNECTIVES)} {draw(inner)})",
+        "not": lambda: f"{draw(inner)}.not()",
+        "iif": lambda: f"iif({draw(inner)}, {draw(inner)}, {draw(inner)})",
+    }
+    if of in ELEMENTS:
+        path, type_ = draw(st.sampled_from(ELEMENTS[of]))
+        below = truth(type_, depth - 1)
+        made["where"] = lambda: f"{path}.where({draw(below)}).exists()"
+        made["all"] = lambda: f"{path}.all({draw(below)})"
+    return made[draw(st.sampled_from(sorted(made)))]()
 
 
 @st.composite

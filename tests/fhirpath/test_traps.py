@@ -559,6 +559,7 @@ def test_references_are_resolved_by_the_environment_and_dead_ones_left_out() -> 
         ("code.coding.system = 'a'", {"code": {"coding": [None]}}),
         ("code.memberOf('u')", {"code": "a code"}),
         ("code.memberOf('u')", {"code": {"coding": ["a code"]}}),
+        ("code.coding.memberOf('u')", {"code": {"coding": ["a code"]}}),
         ("onset.ofType(dateTime) > today()", {"onsetDateTime": "last year"}),
         ("recordedDate > today()", {"recordedDate": "2026-13-01"}),
         ("recordedDate > today()", {"recordedDate": 2026}),
@@ -571,6 +572,25 @@ def test_data_that_is_not_shaped_like_fhir_is_an_error_and_never_an_absence(text
 
     with pytest.raises(FhirPathEvaluationError, match="in the data, expected"):
         ask(text, focus, context="Condition", environment=Environment(NOW, member_of=members))
+
+
+@pytest.mark.parametrize("context", ["Condition", None])
+def test_two_values_where_fhir_has_one_are_an_error(context: str | None) -> None:
+    focus = {"resourceType": "Condition", "onsetString": "young", "onsetDateTime": "1990"}
+
+    with pytest.raises(FhirPathEvaluationError, match="found 2 items, expected at most one"):
+        ask("Condition.where(onset = 'young').exists()", focus, context=context)
+
+
+def test_bad_data_is_blamed_on_the_path_that_met_it() -> None:
+    with pytest.raises(FhirPathEvaluationError) as raised:
+        ask(
+            "true and code.coding.exists(system = 'a')",
+            {"resourceType": "Condition", "code": "x"},
+            context="Condition",
+        )
+
+    assert raised.value.position == len("true and code.")
 
 
 def test_a_focus_of_another_type_than_declared_is_an_error() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import paths
-from cds_service.fhirpath.compiled import Compiled, Invocation, One, plural, system
+from cds_service.fhirpath.compiled import Compiled, Invocation, plural, system
 from cds_service.fhirpath.functions.registry import argument, function
-from cds_service.fhirpath.runtime import Frame, Item, Node, type_of
+from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, type_of
 from cds_service.fhirpath.steps import not_an_object
 
 if TYPE_CHECKING:
@@ -99,17 +100,23 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
     url = argument(compiler, call, 0)
     _require_value_set(compiler, url)
     value_set = compiler.string(url)
-    if types == ("CodeableConcept",) and not call.target.is_boxed and call.target.one is not None:
-        return system(_concept_member(compiler, call, call.target.one, value_set), "Boolean", call.position)
-    only, is_object = compiler.only(call.target), types in {("CodeableConcept",), ("Coding",)}
+    only, is_concept = compiler.only(call.target), _is_concept(call.target)
+    literal = url.literal.value if url.literal else None
+    may_be_code = types is None or any(compiler.system_of(type_) == "System.String" for type_ in types)
 
     def one(item: Item, frame: Frame) -> bool | None:
         found = only(item, frame)
         if found is None:
             return None
-        if is_object and not _content(found):
-            raise compiler.failure(str(not_an_object(found)), call.position)
-        return _any_member(compiler, call, _codings(found), value_set(item, frame), frame)
+        is_member = frame.environment.member_of
+        if is_member is None:
+            expected = "expected member_of in the environment"
+            raise compiler.failure(f"nothing to look value sets up in, {expected}", call.position)
+        try:
+            concept = found if is_concept else _concept(found, may_be_code=may_be_code)
+            return _any_member(is_member, literal or value_set(item, frame), concept)
+        except BadDataError as error:
+            raise compiler.failure(str(error), call.position) from None
 
     return system(one, "Boolean", call.position)
 
@@ -121,47 +128,37 @@ def _require_value_set(compiler: Compiler, url: Compiled) -> None:
         compiler.refuse(f"unknown value set {url.literal.value}, expected one that is loaded", url.position)
 
 
-def _concept_member(compiler: Compiler, call: Invocation, concept: One, value_set: One) -> One:
-    def one(item: Item, frame: Frame) -> bool | None:
-        found = concept(item, frame)
-        if found is None:
-            return None
-        if found.__class__ is not dict:
-            raise compiler.failure(str(not_an_object(found)), call.position)
-        return _any_member(compiler, call, found.get("coding"), value_set(item, frame), frame)
-
-    return one
+def _is_concept(target: Compiled) -> bool:
+    """Whether its items are the JSON of CodeableConcepts."""
+    return target.type == "CodeableConcept" and not target.is_boxed
 
 
-def _codings(item: Item) -> list[dict[str, Any]]:
-    """The codings of a code, a Coding or a CodeableConcept."""
+def _concept(item: Item, *, may_be_code: bool) -> dict[str, Any]:
+    """A code or a Coding as a CodeableConcept."""
     value = item.value if type(item) is Node else item
-    if type(value) is not dict:
-        return [] if value is None else [{"code": value}]
-    found = value.get("coding", [value])
-    return found if type(found) is list else [found]
+    if type(value) is dict:
+        return value if "coding" in value else {"coding": [value]}
+    if not may_be_code or (type(item) is Node and item.type in {"CodeableConcept", "Coding"}):
+        raise not_an_object(value)
+    return {} if value is None else {"coding": [{"code": value}]}
 
 
-def _any_member(
-    compiler: Compiler, call: Invocation, codings: Any, url: str | None, frame: Frame
-) -> bool | None:
-    is_member = frame.environment.member_of
-    if is_member is None:
-        raise compiler.failure(
-            "nothing to look value sets up in, expected member_of in the environment", call.position
-        )
-    if not codings or url is None:
+def _any_member(is_member: Callable[..., bool], url: Any, concept: dict[str, Any]) -> bool | None:
+    """Unknown when no coding has a code."""
+    if url is None:
         return None
-    known = False
-    for coding in codings:
+    if concept.__class__ is not dict:
+        raise not_an_object(concept)
+    known = None
+    for coding in concept.get("coding") or ():
         if coding.__class__ is not dict:
-            raise compiler.failure(str(not_an_object(coding)), call.position)
+            raise not_an_object(coding)
         code = coding.get("code")
         if code is not None:
-            known = True
             if is_member(url, coding.get("system"), code):
                 return True
-    return False if known else None
+            known = False
+    return known
 
 
 def conforms_to(compiler: Compiler, call: Invocation) -> Compiled:
