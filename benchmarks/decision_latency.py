@@ -49,15 +49,14 @@ def main() -> None:
     files = [Path(name) for name in sys.argv[1:]] or sorted(
         (ROOT / "fhir_fixtures" / "hooks").glob("derby-*.json")
     )
-    print(f"{'request':45} {'KB':>6} {'cards':>5} {'decision p50':>13} {'p99':>8} {'JSON alone':>11}")
+    print(f"{'request':55} {'KB':>6} {'cards':>5} {'decision p50':>13} {'p99':>8} {'JSON alone':>11}")
     for file in files:
         body = file.read_bytes()
         cards = len(orjson.loads(answered(body, library))["cards"])
         whole = milliseconds(partial(answered, body, library))
         parsing = milliseconds(partial(orjson.loads, body))
-        print(
-            f"{file.stem:45} {len(body) / 1024:6.1f} {cards:5} {whole[0]:10.3f} ms {whole[1]:5.2f} ms {parsing[0]:8.3f} ms"
-        )
+        size = f"{len(body) / 1024:6.1f} {cards:5}"
+        print(f"{file.stem:55} {size} {whole[0]:10.3f} ms {whole[1]:5.2f} ms {parsing[0]:8.3f} ms")
 
 
 if __name__ == "__main__":

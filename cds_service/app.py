@@ -9,9 +9,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import anyio.to_thread
 import orjson
@@ -90,7 +91,7 @@ class State:
 
 def create_app(
     settings: Settings,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], datetime] | None = None,
     after_load: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503.
@@ -98,6 +99,8 @@ def create_app(
     ``after_load`` is called once the policies are loaded. ClientsFileError when the clients file cannot be used: a
     service that is meant to be closed never starts open.
     """
+    zone = ZoneInfo(settings.time_zone)
+    clock = clock or (lambda: datetime.now(zone))
     state = State(settings, verifier=_verifier(settings, clock))
 
     @asynccontextmanager

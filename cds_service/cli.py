@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -132,7 +133,12 @@ def decide_request(
     from cds_service.service import Terms, decide
 
     settings = Settings()
-    terms = Terms(datetime.now(UTC), lambda: str(uuid4()), settings.public_url, settings.answers_valid_days)
+    terms = Terms(
+        datetime.now(ZoneInfo(settings.time_zone)),
+        lambda: str(uuid4()),
+        settings.public_url,
+        settings.answers_valid_days,
+    )
     try:
         decision = decide(hook_request(read_json(request)), _loaded(plans), terms)
     except CdsServiceError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,6 +41,9 @@ class Settings(BaseSettings):
         default=False,
         description="Allow listening on other than loopback addresses while no clients are configured.",
     )
+    time_zone: str = Field(
+        default="UTC", description="The zone whose calendar says which day it is, such as Europe/London."
+    )
     answers_valid_days: int = Field(
         default=90,
         ge=0,
@@ -64,6 +68,15 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("an http or https URL")
         return value.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("a time zone of the IANA database, such as Europe/London") from None
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -39,7 +39,7 @@ class Environment:
     now: datetime
     variables: Mapping[str, Any] = field(default_factory=dict)
     member_of: Callable[[str, str | None, str], bool] | None = None
-    resolve: Callable[[str], dict[str, Any] | None] | None = None
+    resolve: Callable[[str], Mapping[str, Any] | None] | None = None
     steps: int = 1_000_000
 
 

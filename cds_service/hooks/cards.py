@@ -235,7 +235,7 @@ def _number(value: object) -> object:
 
 
 def _is_urgent(determined: Determination) -> bool:
-    rules = determined.rules or (determined.policy.position,)
+    rules = determined.rules or (determined.position,)
     return any(rule.urgent for rule in rules)
 
 
@@ -260,7 +260,7 @@ def _links(determined: Determination) -> list[dict[str, str]]:
 
 def _summary(determined: Determination) -> str:
     if determined.says_advice:
-        return determined.policy.position.title if not determined.rules else determined.rules[0].title
+        return determined.position.title if not determined.rules else determined.rules[0].title
     return _final_summary(determined) if determined.status == FINAL else _open_summary(determined)
 
 
@@ -275,7 +275,7 @@ def _open_summary(determined: Determination) -> str:
     questions = f"{count} question{'' if count == 1 else 's'} to settle"
     if determined.rules:
         return f"{determined.rules[0].title} ({questions})"
-    position = _POSITIONS.get(determined.policy.position.outcome.code, "Not yet decided")
+    position = _POSITIONS.get(determined.position.outcome.code, "Not yet decided")
     return f"{position}: {questions}. {determined.policy.title}"
 
 
@@ -299,7 +299,7 @@ def _redirection(passed: Determination) -> Iterator[str]:
 
 
 def _advice(determined: Determination) -> Iterator[str]:
-    yield (determined.rules or (determined.policy.position,))[0].description
+    yield (determined.rules or (determined.position,))[0].description
     missing = [f"- {each.name}: not recorded" for each in determined.outstanding]
     unmet = (determined.finding(each) for each in determined.unmet)
     answered = [f"- {each.criterion.name}: recorded as {_fact(each)}" for each in unmet if each is not None]
@@ -327,7 +327,10 @@ def _final(determined: Determination) -> Iterator[str]:
 
 
 def _open(determined: Determination) -> Iterator[str]:
-    yield (determined.rules or (determined.policy.position,))[0].description
+    if determined.rules:
+        yield determined.rules[0].description
+    else:
+        yield f"**Unless the answers show otherwise**: {determined.position.title}."
     yield "**Still to be answered**, the most telling question first:"
     yield "\n".join(f"{place}. {each.text}" for place, each in enumerate(determined.outstanding, start=1))
     outcomes = sorted({OUTCOME_WORDS[outcome.code] for outcome in determined.possible})

@@ -26,7 +26,7 @@ def as_fhirpath(condition: Condition) -> str:
         case Logic(operator=operator, operands=()):
             return operator
         case Logic(operator=operator, operands=operands):
-            return f" {operator} ".join(_beside(operand, operator) for operand in operands)
+            return f" {operator} ".join(_beside(operand) for operand in operands)
 
 
 def in_words(condition: Condition, criteria: Mapping[str, Criterion]) -> str:
@@ -65,8 +65,7 @@ def _part_in_words(operand: Condition, around: str, criteria: Mapping[str, Crite
     return words if plain else f"({words})"
 
 
-def _beside(operand: Condition, around: str) -> str:
-    """An operand of ``and or xor implies``: only the same ``and`` or ``or`` may stand bare on the left, so all do not."""
+def _beside(operand: Condition) -> str:
     text = as_fhirpath(operand)
     bare = isinstance(operand, Comparison) or operand.operator == "not" or not operand.operands
     return text if bare else f"({text})"

@@ -31,8 +31,9 @@ class Determination:
 
     ``final``: ``outcome``, by ``rules`` (several only when all that can still win say the same; none when a completed
     form leaves the question open and it goes to individual review). ``undetermined``: ``possible`` outcomes, and the
-    ``outstanding`` criteria, best question first. ``findings`` are those that the decision looked at. ``unmet``, of
-    advice only: the criteria whose answers by themselves keep the advice standing.
+    ``outstanding`` criteria, best question first. ``findings`` are those that the decision looked at. ``position`` is
+    what holds unless something is shown: the last rule that can still decide. ``unmet``, of advice only: the criteria
+    whose answers keep the advice standing.
     """
 
     policy: Policy
@@ -42,6 +43,7 @@ class Determination:
     possible: tuple[Outcome, ...]
     outstanding: tuple[Criterion, ...]
     findings: tuple[Finding, ...]
+    position: Rule
     unmet: tuple[Criterion, ...] = ()
 
     @property
@@ -52,8 +54,8 @@ class Determination:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """The clauses of the rules, each once; of the policy's own position while nothing is decided."""
-        rules = self.rules or (self.policy.position,)
+        """The clauses of the rules, each once; of the position while nothing is decided."""
+        rules = self.rules or (self.position,)
         return tuple(dict.fromkeys(citation for rule in rules for citation in rule.citations))
 
     def finding(self, criterion: Criterion) -> Finding | None:
@@ -72,20 +74,20 @@ def _determination(policy: Policy, findings: Findings, questions: Questions) -> 
     rules = tuple(policy.rules[position] for position in sorted(leaves))
     outcomes = tuple(dict.fromkeys(rule.outcome for rule in rules))
     if len(outcomes) > 1:
-        return _open(policy, findings, questions, outcomes)
+        return _open(policy, findings, questions, rules)
     if outcomes[0].code == INFORMATION_NEEDED:
         return _waiting(policy, findings, rules)
-    return Determination(policy, FINAL, outcomes[0], rules, (), (), findings.made())
+    return Determination(policy, FINAL, outcomes[0], rules, (), (), findings.made(), rules[-1])
 
 
-def _open(
-    policy: Policy, findings: Findings, questions: Questions, outcomes: tuple[Outcome, ...]
-) -> Determination:
+def _open(policy: Policy, findings: Findings, questions: Questions, rules: tuple[Rule, ...]) -> Determination:
     outstanding = questions.outstanding(_known_cells(findings.made(), policy))
+    position = policy.position if policy.is_advice else rules[-1]
     if not policy.is_advice and all(findings[criterion].why == ASKED for criterion in outstanding):
         # Everything that could settle it was asked and is not known: that is for people to weigh.
-        return Determination(policy, FINAL, Outcome(IFR_REQUIRED), (), (), (), findings.made())
-    return Determination(policy, UNDETERMINED, None, (), outcomes, outstanding, findings.made())
+        return Determination(policy, FINAL, Outcome(IFR_REQUIRED), (), (), (), findings.made(), position)
+    possible = tuple(dict.fromkeys(rule.outcome for rule in rules))
+    return Determination(policy, UNDETERMINED, None, (), possible, outstanding, findings.made(), position)
 
 
 def _waiting(policy: Policy, findings: Findings, rules: tuple[Rule, ...]) -> Determination:
@@ -98,7 +100,9 @@ def _waiting(policy: Policy, findings: Findings, rules: tuple[Rule, ...]) -> Det
     possible = [
         each for each in _outcomes_without(policy, findings, cures) if each.code != INFORMATION_NEEDED
     ]
-    return Determination(policy, UNDETERMINED, None, rules, tuple(possible), cures, findings.made())
+    return Determination(
+        policy, UNDETERMINED, None, rules, tuple(possible), cures, findings.made(), rules[-1]
+    )
 
 
 def _cures(policy: Policy, findings: Findings, candidates: Sequence[Criterion]) -> tuple[Criterion, ...]:

@@ -7,15 +7,25 @@ the other's bounds) leaves the other without a decision, unless it does not look
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import prod
 
-from cds_service.policies.diagram import Diagram, DiagramBuilder, Ref, leaf, leaf_value, restricted
+from cds_service.policies.diagram import (
+    FALSE,
+    TRUE,
+    Diagram,
+    DiagramBuilder,
+    Ref,
+    leaf,
+    leaf_value,
+    restricted,
+)
 from cds_service.policies.domains import (
     BooleanDomain,
     ChoiceDomain,
-    Cut,
     Domain,
     NumberDomain,
     SeveralChoicesDomain,
@@ -25,7 +35,8 @@ from cds_service.policies.examples import example_value
 from cds_service.policies.policy import Criterion, Outcome, Policy
 
 MOST_NODES = 200_000
-_BEFORE, _AFTER = 0, 1
+# The comparison that cuts a number line just before a number, and just after it.
+_CUTTING = ("<", "<=")
 
 
 @dataclass(frozen=True)
@@ -85,10 +96,10 @@ def compared(before: Policy, after: Policy) -> Comparison:
     criteria = tuple(_shared_criteria(before, after))
     sizes = tuple(each.domain.size for each in criteria)
     builder = DiagramBuilder(sizes, MOST_NODES)
-    pairs = _Pairs(builder)
+    pairs = _Pairs(builder, sizes)
     root = pairs.of(
-        _redrawn(builder, before, _places(criteria, [each.before for each in criteria])),
-        _redrawn(builder, after, _places(criteria, [each.after for each in criteria])),
+        _redrawn(builder, before, criteria, [each.before for each in criteria]),
+        _redrawn(builder, after, criteria, [each.after for each in criteria]),
     )
     return Comparison(
         criteria,
@@ -140,10 +151,147 @@ def _options(
 
 
 def _numbers(before: NumberDomain, after: NumberDomain) -> NumberDomain:
-    """The numbers of both, cut where either cuts, and where one ends and the other goes on."""
-    whole = before.whole and after.whole
-    least = None if None in (before.minimum, after.minimum) else _least(before, after)
-    most = None if None in (before.maximum, after.maximum) else _most(before, after)
-    ends = {*_ends(before, whole=whole), *_ends(after, whole=whole)}
-    cuts = {*before.cuts, *after.cuts, *ends}
-    return NumberDomain(whole, least, most, tuple(sorted(cut for cut in cuts if _inside(cut, least, most))))
+    """The numbers of both, cut where either is cut, and where one ends and the other goes on."""
+    lowest, highest = (before.minimum, after.minimum), (before.maximum, after.maximum)
+    shared = NumberDomain(
+        before.whole and after.whole,
+        None if None in lowest else min(each for each in lowest if each is not None),
+        None if None in highest else max(each for each in highest if each is not None),
+    )
+    return shared.cut_by((*_cuts(before), *_cuts(after)))
+
+
+def _cuts(domain: NumberDomain) -> Iterator[tuple[str, Decimal]]:
+    """The places where the line is cut or ends, as the comparisons that cut there."""
+    yield from ((_CUTTING[side], at) for at, side in domain.cuts)
+    if domain.minimum is not None:
+        yield "<", domain.minimum
+    if domain.maximum is not None:
+        yield "<=", domain.maximum
+
+
+# For each level and cell of the shared criteria the cell of one version, None where it knows no such value.
+_Cells = Sequence[Sequence[int | None]]
+
+
+def _redrawn(
+    builder: DiagramBuilder,
+    policy: Policy,
+    criteria: Sequence[SharedCriterion],
+    sides: Sequence[Criterion | None],
+) -> Ref:
+    """One version's diagram over the shared criteria; the leaf after its rules where it is told what it does not know."""
+    cells = _cells(criteria, sides)
+    levels = {each.link_id: level for level, each in enumerate(sides) if each is not None}
+    undecided = leaf(len(policy.rules))
+    done: dict[Ref, Ref] = {}
+
+    def draw(old: Ref) -> Ref:
+        if old < 0:
+            return old
+        if old not in done:
+            at, children = policy.diagram.at(old)
+            level, drawn = levels[policy.criteria[at].link_id], undecided
+            for cell, child in enumerate(children):
+                here = builder.test(level, [each == cell for each in cells[level]])
+                drawn = builder.choose(here, draw(child), drawn)
+            done[old] = drawn
+        return done[old]
+
+    return draw(policy.diagram.root)
+
+
+def _cells(criteria: Sequence[SharedCriterion], sides: Sequence[Criterion | None]) -> _Cells:
+    return [
+        [_cell(side, example_value(each.domain, cell)) for cell in range(each.domain.size)]
+        for each, side in zip(criteria, sides, strict=True)
+    ]
+
+
+def _cell(side: Criterion | None, value: Value) -> int | None:
+    try:
+        return None if side is None else side.domain.cell(value)
+    except ValueError:
+        return None
+
+
+class _Pairs:
+    """Two diagrams as one, whose leaves are positions in ``found``: what the first says, what the second says."""
+
+    def __init__(self, builder: DiagramBuilder, sizes: Sequence[int]) -> None:
+        self._builder = builder
+        self._sizes = sizes
+        self._known: dict[tuple[Ref, Ref], Ref] = {}
+        self.found: list[tuple[int, int]] = []
+
+    def of(self, one: Ref, other: Ref) -> Ref:
+        """The diagram of what both say."""
+        known = self._known.get((one, other))
+        if known is None:
+            known = self._known[one, other] = self._leaf(one, other) or self._node(one, other)
+        return known
+
+    def _leaf(self, one: Ref, other: Ref) -> Ref | None:
+        if one >= 0 or other >= 0:
+            return None
+        self.found.append((leaf_value(one), leaf_value(other)))
+        return leaf(len(self.found) - 1)
+
+    def _node(self, one: Ref, other: Ref) -> Ref:
+        level = min(self._builder.at(ref)[0] for ref in (one, other) if ref >= 0)
+        branches = zip(self._branches(one, level), self._branches(other, level), strict=True)
+        return self._builder.node(level, [self.of(*branch) for branch in branches])
+
+    def _branches(self, ref: Ref, level: int) -> tuple[Ref, ...]:
+        if ref >= 0 and self._builder.at(ref)[0] == level:
+            return self._builder.at(ref)[1]
+        return (ref,) * self._sizes[level]
+
+
+def _differences(
+    diagram: Diagram,
+    criteria: Sequence[SharedCriterion],
+    pairs: Sequence[tuple[int, int]],
+    versions: tuple[Policy, Policy],
+) -> Iterator[Difference]:
+    sizes = [each.domain.size for each in criteria]
+    counts = _situations(diagram, sizes)
+    for place, (one, other) in sorted(enumerate(pairs), key=lambda pair: pair[1]):
+        before, after = _decision(versions[0], one), _decision(versions[1], other)
+        if before != after and place in counts:
+            example = tuple(
+                (criteria[level], example_value(criteria[level].domain, cell))
+                for level, cell in _shortest_way(diagram, sizes, place)
+            )
+            yield Difference(before, after, example, counts[place])
+
+
+def _decision(policy: Policy, position: int) -> Decision:
+    if position == len(policy.rules):
+        return Decision(None, None)
+    rule = policy.rules[position]
+    return Decision(rule.id, rule.outcome)
+
+
+def _situations(diagram: Diagram, sizes: Sequence[int]) -> dict[int, int]:
+    """How many combinations of cells end in each leaf."""
+    reached = defaultdict[Ref, int](int, {diagram.root: prod(sizes)})
+    for ref in sorted(range(len(diagram)), key=lambda node: diagram.levels[node]):
+        for child in diagram.children[ref]:
+            reached[child] += reached[ref] // len(diagram.children[ref])
+    return {leaf_value(ref): count for ref, count in reached.items() if ref < 0}
+
+
+def _shortest_way(diagram: Diagram, sizes: Sequence[int], wanted: int) -> list[tuple[int, int]]:
+    """The fewest (level, cell) pairs found that bring a walk to one leaf, whatever the other criteria are."""
+    only = restricted(diagram, sizes, {}, lambda value: int(value == wanted))
+    ways: dict[Ref, list[tuple[int, int]]] = {only.root: []}
+    waiting = deque(ways)
+    while TRUE not in ways:
+        ref = waiting.popleft()
+        level, children = only.at(ref)
+        for cell, child in enumerate(children):
+            if child not in ways and child != FALSE:
+                ways[child] = [*ways[ref], (level, cell)]
+                waiting.append(child)
+    return ways[TRUE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 
 from cds_service.policies.domains import (
     BooleanDomain,
@@ -55,5 +56,5 @@ def _candidates(domain: NumberDomain) -> Iterator[Decimal]:
     for mark in marks:
         below = mark.to_integral_value(rounding="ROUND_FLOOR")
         yield from (below, below + 1, below - 1, mark - 1, mark + 1)
-    for lower, upper in zip(marks, marks[1:], strict=False):
+    for lower, upper in pairwise(marks):
         yield (lower + upper) / 2

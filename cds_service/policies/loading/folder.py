@@ -201,7 +201,7 @@ def _policy(
         plan=plan.resource,
         criteria=criteria,
         rules=rules,
-        diagram=_diagram(plan, criteria, rules),
+        diagram=build_diagram(plan, criteria, rules),
         variables=reading.variables,
         queries=reading.queries,
         lists={},
@@ -212,7 +212,7 @@ def _policy(
     )
 
 
-def _diagram(plan: Document, criteria: tuple[Criterion, ...], rules: tuple[Rule, ...]) -> Diagram:
+def build_diagram(plan: Document, criteria: tuple[Criterion, ...], rules: tuple[Rule, ...]) -> Diagram:
     """The rules as one diagram, built from the last to the first. PlanError for a bad value or too large a size."""
     builder = DiagramBuilder([each.domain.size for each in criteria], MAX_NODES)
     levels = {each.link_id: level for level, each in enumerate(criteria)}
