@@ -240,7 +240,7 @@ def _is_urgent(determined: Determination) -> bool:
 
 
 def _source(policy: Policy, frame: CardFrame) -> dict[str, Any]:
-    label = policy.commissioner_name or policy.plan.get("publisher", policy.title)
+    label = policy.commissioner_name or policy.source.label
     return {"label": label, "url": frame.policy_page(policy), "topic": _TOPIC}
 
 

@@ -30,41 +30,6 @@ def changes(before: Policy, after: Policy) -> Iterator[str]:
             yield f"list {name}: changed"
 
 
-# What is compared of each, by what it is called: its value, as it is shown.
-_POLICY: Mapping[str, Callable[[Policy], object]] = {
-    "title": lambda policy: policy.title,
-    "version": lambda policy: policy.version,
-    "status": lambda policy: policy.plan["status"],
-    "first day": lambda policy: policy.starts,
-    "last day": lambda policy: policy.ends,
-    "approval date": lambda policy: policy.plan.get("approvalDate"),
-    "commissioner": lambda policy: policy.commissioner_name,
-    "source document": lambda policy: _cited([policy.source]),
-    "individual funding route": lambda policy: _cited(_some(policy.individual_funding)),
-}
-_RULE: Mapping[str, Callable[[Rule], object]] = {
-    "outcome": lambda rule: " to ".join(filter(None, (rule.outcome.code, rule.outcome.redirect_to))),
-    "condition": lambda rule: rule.condition,
-    "title": lambda rule: rule.title,
-    "description": lambda rule: rule.description,
-    "priority": lambda rule: "urgent" if rule.urgent else "routine",
-    "clauses": lambda rule: _cited(rule.citations),
-    "suggestions": lambda rule: _suggested(rule),
-}
-_CRITERION: Mapping[str, Callable[[Criterion], object]] = {
-    "question": lambda criterion: criterion.text,
-    "short name": lambda criterion: criterion.name,
-    "type": lambda criterion: criterion.item["type"],
-    "values": lambda criterion: _values(criterion),
-    "clauses": lambda criterion: ", ".join(criterion.clauses),
-    "assumed": lambda criterion: _assumed(criterion),
-    "kept out of cards' texts": lambda criterion: "yes" if criterion.sensitive else "no",
-    "proof": lambda criterion: _text(criterion.proof),
-    "evidence": lambda criterion: _text(criterion.evidence),
-    "asked when": lambda criterion: criterion.item.get("enableWhen"),
-}
-
-
 def _compared(
     where: str, aspects: Mapping[str, Callable[[_Named], object]], before: _Named, after: _Named
 ) -> Iterator[str]:
@@ -171,3 +136,38 @@ def _text(expression: Expression | None) -> str | None:
 
 def _shown(value: Any) -> str:
     return "none" if value in (None, "") else str(value)
+
+
+# What is compared of each, by what it is called: its value, as it is shown.
+_POLICY: Mapping[str, Callable[[Policy], object]] = {
+    "title": lambda policy: policy.title,
+    "version": lambda policy: policy.version,
+    "status": lambda policy: policy.plan["status"],
+    "first day": lambda policy: policy.starts,
+    "last day": lambda policy: policy.ends,
+    "approval date": lambda policy: policy.plan.get("approvalDate"),
+    "commissioner": lambda policy: policy.commissioner_name,
+    "source document": lambda policy: _cited([policy.source]),
+    "individual funding route": lambda policy: _cited(_some(policy.individual_funding)),
+}
+_RULE: Mapping[str, Callable[[Rule], object]] = {
+    "outcome": lambda rule: " to ".join(filter(None, (rule.outcome.code, rule.outcome.redirect_to))),
+    "condition": lambda rule: rule.condition,
+    "title": lambda rule: rule.title,
+    "description": lambda rule: rule.description,
+    "priority": lambda rule: "urgent" if rule.urgent else "routine",
+    "clauses": lambda rule: _cited(rule.citations),
+    "suggestions": _suggested,
+}
+_CRITERION: Mapping[str, Callable[[Criterion], object]] = {
+    "question": lambda criterion: criterion.text,
+    "short name": lambda criterion: criterion.name,
+    "type": lambda criterion: criterion.item["type"],
+    "values": _values,
+    "clauses": lambda criterion: ", ".join(criterion.clauses),
+    "assumed": _assumed,
+    "kept out of cards' texts": lambda criterion: "yes" if criterion.sensitive else "no",
+    "proof": lambda criterion: _text(criterion.proof),
+    "evidence": lambda criterion: _text(criterion.evidence),
+    "asked when": lambda criterion: criterion.item.get("enableWhen"),
+}

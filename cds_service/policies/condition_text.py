@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cds_service.policies.conditions import Comparison, Condition, Logic
 from cds_service.policies.domains import BooleanDomain, NumberDomain, Value
 from cds_service.policies.policy import Criterion
 
+_OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _OPTIONS = {"=": "is", "!=": "is not"}
 _NUMBERS = {"=": "=", "!=": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
@@ -34,11 +36,19 @@ def in_words(condition: Condition, criteria: Mapping[str, Criterion]) -> str:
     if isinstance(condition, Comparison):
         return _compared(condition, criteria[condition.criterion])
     if condition.operator == "not":
-        return f"not ({in_words(condition.operands[0], criteria)})"
+        return _denied(condition.operands[0], criteria)
     if not condition.operands:
         return "always" if condition.operator == "true" else "never"
     parts = (_part_in_words(operand, condition.operator, criteria) for operand in condition.operands)
     return f" {condition.operator} ".join(parts)
+
+
+def _denied(condition: Condition, criteria: Mapping[str, Criterion]) -> str:
+    if isinstance(condition, Comparison) and condition.operator in _OPPOSITE:
+        return _compared(
+            replace(condition, operator=_OPPOSITE[condition.operator]), criteria[condition.criterion]
+        )
+    return f"not ({in_words(condition, criteria)})"
 
 
 def _compared(comparison: Comparison, criterion: Criterion) -> str:

@@ -136,6 +136,8 @@ class NumberDomain:
             self._whole_cut(Decimal(value), side)
             for operator, value in comparisons
             for side in _CUTS_OF[operator]
+            # No whole number equals a fraction: that comparison cuts nothing.
+            if not self.whole or value == int(value) or operator not in {"=", "!="}
         }
         inside = tuple(sorted(cut for cut in cuts if self._has_numbers_on_both_sides(cut)))
         return NumberDomain(self.whole, self.minimum, self.maximum, inside)
