@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from textwrap import wrap
 
 from cds_service.policies.diagram import Diagram, Ref, leaf_value
 from cds_service.policies.explain import in_cells
+from cds_service.policies.layout import Layout, Stop, layout
 from cds_service.policies.policy import (
     ADVICE,
     ELIGIBLE,
@@ -32,29 +34,46 @@ _COLOURS = {
 }
 _PLAIN = ("#ffffff", "#333333")
 # Sizes in pixels; text is wrapped and cut by characters, which are taken to be of average width.
-_MARGIN, _GAP, _LINE, _ABOVE_LINES = 16, 34, 15, 34
+_MARGIN, _GAP, _LINE, _ABOVE_LINES = 16, 30, 15, 30
 _NODE = (158, 40)
 _RULE = (206, 58)
 _NODE_TEXT, _RULE_TEXT, _EDGE_TEXT = 21, 28, 26
 
 
-@dataclass(frozen=True)
-class _Box:
-    """Where a criterion or a rule is drawn: the middle of its box, and the box's size."""
+Point = tuple[float, float]
 
-    x: float
-    y: float
-    width: float
-    height: float
+
+@dataclass(frozen=True)
+class _Picture:
+    """The layout, and the top of each row: a line that passes a row goes straight through it."""
+
+    policy: Policy
+    layout: Layout
+    tops: tuple[float, ...]
+
+    def size(self) -> Point:
+        """Width and height."""
+        right = max(
+            self.layout.x[stop] + (_GAP + _width(stop[1])) / 2 for row in self.layout.rows for stop in row
+        )
+        return right + 2 * _MARGIN, self.tops[-1] + _RULE[1] + _MARGIN
+
+    def top(self, stop: Stop) -> Point:
+        """Where lines come in."""
+        return self.layout.x[stop] + _MARGIN, self.tops[stop[0]]
+
+    def bottom(self, stop: Stop) -> Point:
+        """Where lines go out."""
+        x, top = self.top(stop)
+        return x, top + _NODE[1]
 
 
 def drawn_as_svg(policy: Policy) -> str:
     """The diagram. The same policy gives the same text; it needs nothing from elsewhere and runs nothing."""
-    rows = _rows(policy.diagram)
-    boxes = _boxes(policy.diagram, rows)
-    width = max(box.x + box.width / 2 for box in boxes.values()) + _MARGIN
-    height = max(box.y + box.height / 2 for box in boxes.values()) + _MARGIN
+    picture = _picture(policy)
+    width, height = picture.size()
     name = escape(policy.id)
+    boxes = sorted(picture.layout.row_of.items(), key=lambda pair: (pair[1], pair[0]))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{name}-title {name}-desc" '
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -62,62 +81,31 @@ def drawn_as_svg(policy: Policy) -> str:
         f'<title id="{name}-title">{_text(f"How this is decided: {policy.title}")}</title>',
         f'<desc id="{name}-desc">{_text(_description(policy))}</desc>',
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
-        *_edges(policy, boxes),
-        *(
-            _criterion(policy, ref, box) if ref >= 0 else _rule(policy, ref, box)
-            for ref, box in boxes.items()
-        ),
-        *_edge_labels(policy, boxes),
+        *_lines_drawn(picture),
+        *(_criterion(picture, ref) if ref >= 0 else _rule(picture, ref) for ref, _ in boxes),
+        *_answers(picture),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
+def _picture(policy: Policy) -> _Picture:
+    placed = layout(policy.diagram, _NODE[0] + _GAP, _RULE[0] + _GAP, _LINE)
+    tops, top = [], float(_MARGIN)
+    for number, row in enumerate(placed.rows):
+        tops.append(top)
+        most = max(len(_branches(policy.diagram, ref)) if placed.row_of[ref] == number else 0 for _, ref in row)
+        top += _NODE[1] + _ABOVE_LINES + _LINE * most
+    return _Picture(policy, placed, tuple(tops))
+
+
+def _width(ref: Ref) -> int:
+    return _NODE[0] if ref >= 0 else _RULE[0]
+
+
 def _description(policy: Policy) -> str:
     rules = "; ".join(f"{rule.id}: {rule.outcome.code}" for rule in policy.rules)
     return f"Each row asks one question, lines carry the answers, the last row is the rules that decide: {rules}."
-
-
-def _rows(diagram: Diagram) -> list[list[Ref]]:
-    """The nodes by criterion, then the rules; each row in an order that lets few lines cross."""
-    by_level: dict[int, list[Ref]] = {}
-    for ref in range(len(diagram)):
-        by_level.setdefault(diagram.levels[ref], []).append(ref)
-    leaves = {ref for children in diagram.children for ref in children if ref < 0} or {diagram.root}
-    return _untangled(diagram, [*(by_level[level] for level in sorted(by_level)), sorted(leaves)])
-
-
-def _untangled(diagram: Diagram, rows: Iterable[Sequence[Ref]]) -> list[list[Ref]]:
-    """From the top down, each row ordered by the mean place of what leads into it (the barycentre method)."""
-    parents: dict[Ref, list[Ref]] = {}
-    for ref, children in enumerate(diagram.children):
-        for child in children:
-            parents.setdefault(child, []).append(ref)
-    at: dict[Ref, float] = {}
-    ordered: list[list[Ref]] = []
-    for row in rows:
-        mean = {ref: _mean([at[parent] for parent in parents.get(ref, ())]) for ref in row}
-        ordered.append(sorted(row, key=lambda ref: (mean[ref], ref)))
-        at |= {ref: (place + 0.5) / len(row) for place, ref in enumerate(ordered[-1])}
-    return ordered
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.5
-
-
-def _boxes(diagram: Diagram, rows: Sequence[Sequence[Ref]]) -> dict[Ref, _Box]:
-    """The rows one below the other, each in the middle of the widest, with room for the answers between them."""
-    sizes = [_NODE if row[0] >= 0 else _RULE for row in rows]
-    widths = [len(row) * (width + _GAP) - _GAP for row, (width, _) in zip(rows, sizes, strict=True)]
-    boxes, top = {}, float(_MARGIN)
-    for row, (width, height), row_width in zip(rows, sizes, widths, strict=True):
-        left = _MARGIN + (max(widths) - row_width) / 2
-        for place, ref in enumerate(row):
-            x = left + place * (width + _GAP) + width / 2
-            boxes[ref] = _Box(x, top + height / 2, width, height)
-        top += height + _ABOVE_LINES + _LINE * max(len(_branches(diagram, ref)) for ref in row)
-    return boxes
 
 
 def _branches(diagram: Diagram, ref: Ref) -> dict[Ref, list[int]]:
@@ -128,46 +116,48 @@ def _branches(diagram: Diagram, ref: Ref) -> dict[Ref, list[int]]:
     return branches
 
 
-def _edges(policy: Policy, boxes: dict[Ref, _Box]) -> Iterator[str]:
+def _lines_drawn(picture: _Picture) -> Iterator[str]:
+    """Every line once, from stop to stop; lines to the same target run together."""
+    ways = [
+        picture.layout.way(ref, child)
+        for ref, children in enumerate(picture.policy.diagram.children)
+        for child in dict.fromkeys(children)
+    ]
+    hops = {hop for way in ways for hop in pairwise(way)}
+    passed = {stop for way in ways for stop in way[1:-1]}
     yield '<g fill="none" stroke="#8a8a8a" stroke-width="1.2">'
-    for ref in range(len(policy.diagram)):
-        for child in _branches(policy.diagram, ref):
-            (x, y), (to_x, to_y) = _ends(boxes, ref, child)
-            bend = (to_y - y) / 2
-            curve = f"C{x:.1f} {y + bend:.1f} {to_x:.1f} {to_y - bend:.1f} {to_x:.1f} {to_y:.1f}"
-            yield f'<path d="M{x:.1f} {y:.1f}{curve}"/>'
+    for start, end in sorted(hops):
+        (x, y), (to_x, to_y) = picture.bottom(start), picture.top(end)
+        middle = (y + to_y) / 2
+        yield f'<path d="M{x:.1f} {y:.1f}C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"/>'
+    for stop in sorted(passed):
+        (x, y), (_, to_y) = picture.top(stop), picture.bottom(stop)
+        yield f'<path d="M{x:.1f} {y:.1f}V{to_y:.1f}"/>'
     yield "</g>"
 
 
-def _ends(boxes: dict[Ref, _Box], ref: Ref, child: Ref) -> tuple[tuple[float, float], tuple[float, float]]:
-    start, end = boxes[ref], boxes[child]
-    return (start.x, start.y + start.height / 2), (end.x, end.y - end.height / 2)
-
-
-def _edge_labels(policy: Policy, boxes: dict[Ref, _Box]) -> Iterator[str]:
+def _answers(picture: _Picture) -> Iterator[str]:
     """The answers, on their lines just below the question, one under the other so that none covers another."""
+    diagram, criteria = picture.policy.diagram, picture.policy.criteria
     halo = 'stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
     yield f'<g font-size="11" fill="#111111" {halo}>'
-    for ref in range(len(policy.diagram)):
-        criterion = policy.criteria[policy.diagram.levels[ref]]
-        branches = sorted(_branches(policy.diagram, ref).items(), key=lambda branch: boxes[branch[0]].x)
-        for place, (child, cells) in enumerate(branches, start=1):
-            start, end = _ends(boxes, ref, child)
-            below = 12 + _LINE * place
-            words = in_cells(criterion, cells)
-            yield (
-                f'<text x="{_x_below(start, end, below):.1f}" y="{start[1] + below:.1f}">'
-                f"{_tooltip(words)}{_text(_cut(words, _EDGE_TEXT))}</text>"
-            )
+    for ref in range(len(diagram)):
+        hops = [(picture.layout.way(ref, child)[:2], cells) for child, cells in _branches(diagram, ref).items()]
+        hops.sort(key=lambda hop: picture.top(hop[0][1]))
+        for place, ((start, end), cells) in enumerate(hops, start=1):
+            below = 8 + _LINE * place
+            x = _x_below(picture.bottom(start), picture.top(end), below)
+            words = in_cells(criteria[diagram.levels[ref]], cells)
+            y = picture.bottom(start)[1] + below
+            yield f'<text x="{x:.1f}" y="{y:.1f}">{_tooltip(words)}{_text(_cut(words, _EDGE_TEXT))}</text>'
     yield "</g>"
 
 
-def _x_below(start: tuple[float, float], end: tuple[float, float], below: float) -> float:
-    """Where a line is, so far below its start. Its curve is ``(1-t)³, 3(1-t)²t, 3(1-t)t², t³`` of four points."""
+def _x_below(start: Point, end: Point, below: float) -> float:
+    """Where a line is, so far below its start: a cubic curve whose inner points stand half way down."""
     low, high = 0.0, 1.0
     for _ in range(20):
         t = (low + high) / 2
-        # The inner points stand half way down, so that down is 1.5 t (1-t) + t³ of the whole height.
         if (1.5 * t * (1 - t) + t**3) * (end[1] - start[1]) < below:
             low = t
         else:
@@ -175,31 +165,36 @@ def _x_below(start: tuple[float, float], end: tuple[float, float], below: float)
     return start[0] + (end[0] - start[0]) * (3 * low**2 - 2 * low**3)
 
 
-def _criterion(policy: Policy, ref: Ref, box: _Box) -> str:
-    criterion = policy.criteria[policy.diagram.levels[ref]]
-    lines = _lines(criterion.name, _NODE_TEXT, 2)
-    return _box(box, _PLAIN, 18, f"{criterion.link_id}: {criterion.text}", [(line, 400) for line in lines])
+def _criterion(picture: _Picture, ref: Ref) -> str:
+    criterion = picture.policy.criteria[picture.policy.diagram.levels[ref]]
+    lines = [(line, 400) for line in _lines(criterion.name, _NODE_TEXT, 2)]
+    return _box(picture, ref, _NODE, _PLAIN, f"{criterion.link_id}: {criterion.text}", lines)
 
 
-def _rule(policy: Policy, ref: Ref, box: _Box) -> str:
-    rule = policy.rules[leaf_value(ref)]
+def _rule(picture: _Picture, ref: Ref) -> str:
+    rule = picture.policy.rules[leaf_value(ref)]
     lines = [(rule.outcome.code, 700), *((line, 400) for line in _lines(rule.id, _RULE_TEXT, 2))]
-    return _box(box, _COLOURS[rule.outcome.code], 6, f"{rule.id}: {rule.title}", lines)
+    return _box(picture, ref, _RULE, _COLOURS[rule.outcome.code], f"{rule.id}: {rule.title}", lines)
 
 
 def _box(
-    box: _Box, colours: tuple[str, str], corner: int, tooltip: str, lines: Sequence[tuple[str, int]]
+    picture: _Picture,
+    ref: Ref,
+    size: tuple[int, int],
+    colours: tuple[str, str],
+    tooltip: str,
+    lines: Sequence[tuple[str, int]],
 ) -> str:
-    fill, line = colours
-    first = box.y + 5 - _LINE * (len(lines) - 1) / 2
+    (x, y), (width, height), (fill, line) = picture.top((picture.layout.row_of[ref], ref)), size, colours
+    first = y + height / 2 + 5 - _LINE * (len(lines) - 1) / 2
     texts = "".join(
-        f'<text x="{box.x:.1f}" y="{first + _LINE * place:.1f}" font-weight="{weight}" fill="#111111">'
+        f'<text x="{x:.1f}" y="{first + _LINE * place:.1f}" font-weight="{weight}" fill="#111111">'
         f"{_text(words)}</text>"
         for place, (words, weight) in enumerate(lines)
     )
     return (
-        f'<g>{_tooltip(tooltip)}<rect x="{box.x - box.width / 2:.1f}" y="{box.y - box.height / 2:.1f}" '
-        f'width="{box.width}" height="{box.height}" rx="{corner}" fill="{fill}" stroke="{line}"/>{texts}</g>'
+        f'<g>{_tooltip(tooltip)}<rect x="{x - width / 2:.1f}" y="{y:.1f}" width="{width}" height="{height}" '
+        f'rx="{18 if ref >= 0 else 6}" fill="{fill}" stroke="{line}"/>{texts}</g>'
     )
 
 
