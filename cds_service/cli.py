@@ -1,4 +1,4 @@
-"""The command line: serve, check, test, decide."""
+"""The command line: serve, check, test, decide; and for authors new, explain, diff."""
 
 from __future__ import annotations
 
@@ -94,14 +94,22 @@ def check(plans: PlanFolders = None) -> None:
 
 
 @app.command("test")
-def run_cases(plans: PlanFolders = None) -> None:
+def run_cases(
+    plans: PlanFolders = None,
+    mutate: Annotated[
+        bool,
+        typer.Option("--mutate", help="Also change the policies, one thing at a time; a case must fail."),
+    ] = False,
+) -> None:
     """Run the plans' own cases. Fails when one fails, when a plan has none, or when a rule or a value has no case."""
     from cds_service.policies.cases import read_cases, run_case, uncovered
+    from cds_service.policies.scaffold import still_to_write
 
     library = _loaded(plans)
     passed = failed = 0
     complaints: list[str] = []
     for policy in library.policies:
+        complaints += [f"{policy.id}/{place}" for place in still_to_write(policy.folder)]
         try:
             cases = read_cases(policy.folder)
         except PlanError as problem:
@@ -111,6 +119,10 @@ def run_cases(plans: PlanFolders = None) -> None:
         for result in results:
             complaints += [f"{policy.id}/cases/{result.case.file.name}: {fault}" for fault in result.faults]
         complaints += [f"{policy.id}: {gap}" for gap in uncovered(policy, results)]
+        if not cases:
+            complaints.append(
+                f"{policy.id}: no cases; write cases/what-it-proves.json (docs/authoring.md, step 6)"
+            )
         failed += sum(1 for result in results if result.faults)
         passed += sum(1 for result in results if not result.faults)
     for complaint in complaints:
@@ -118,6 +130,111 @@ def run_cases(plans: PlanFolders = None) -> None:
     typer.echo(f"plan cases: {passed} passed, {failed} failed")
     if complaints or passed + failed == 0:
         raise typer.Exit(1)
+    if mutate and not _all_killed(library):
+        raise typer.Exit(1)
+
+
+def _all_killed(library: Library) -> bool:
+    """Whether every change to a policy makes one of its cases fail; those that do not are listed."""
+    from cds_service.policies.cases import read_cases
+    from cds_service.policies.mutation import mutation_result
+
+    survivors = 0
+    for policy in library.policies:
+        result = mutation_result(policy, read_cases(policy.folder), library)
+        survivors += len(result.survivors)
+        for mutant in result.survivors:
+            typer.echo(f"{policy.id}: no case notices {mutant.change}")
+        typer.echo(
+            f"{policy.id}: {result.killed} of {result.counted} mutants killed, {len(result.survivors)} survive "
+            f"({result.equivalent} more change no decision)"
+        )
+    return survivors == 0
+
+
+@app.command("new")
+def new_policy(
+    policy_id: Annotated[str, typer.Argument(help="Its id: lower-case words joined by hyphens.")],
+    plans: Annotated[
+        Path | None, typer.Option(help="The folder of plan folders; else the first of CDS_PLANS.")
+    ] = None,
+    commissioner: Annotated[
+        str | None,
+        typer.Option(help="Whose policy it is: SYSTEM|VALUE as in organizations.json; else everybody's."),
+    ] = None,
+) -> None:
+    """Make the folder of a new policy: it passes check, and fails test until its texts and cases are written."""
+    from cds_service.policies.scaffold import directory_in, payer, scaffolded, write_policy
+
+    settings = Settings()
+    where, today = plans or settings.plans[0], datetime.now(ZoneInfo(settings.time_zone)).date()
+    try:
+        directory = directory_in(where)
+        paying = None if commissioner is None else payer(commissioner, directory, where)
+        folder = write_policy(where, policy_id, scaffolded(policy_id, today, paying))
+    except (PlanError, PlansError) as error:
+        typer.echo(f"cds-service: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"{folder}: a policy of two rules and three criteria that loads as it is.\n"
+        "Next: replace every TO WRITE (docs/authoring.md leads through it), then write cases/what-it-proves.json.\n"
+        f"  cds-service check {where}           what cannot be loaded\n"
+        f"  cds-service explain {policy_id}     the rules as a decision table\n"
+        f"  cds-service test {where}            what is still to write, and which rule or value has no case\n"
+        f"  cds-service test --mutate {where}   which change to the policy no case notices"
+    )
+
+
+@app.command("explain")
+def explain_policy(
+    policy_id: Annotated[str, typer.Argument(help="The policy's id.")],
+    svg: Annotated[
+        Path | None, typer.Option(help="Also draw the decision diagram into this file.", dir_okay=False)
+    ] = None,
+    plans: Annotated[list[Path] | None, typer.Option(help="Folders of plan folders; else CDS_PLANS.")] = None,
+) -> None:
+    """Print a policy as a page: rules, decision table, questions, and which are asked first."""
+    from cds_service.policies.drawing import drawn_as_svg
+    from cds_service.policies.explain import explained
+
+    library = _loaded(plans)
+    found = [policy for policy in library.policies if policy.id == policy_id]
+    if not found:
+        known = ", ".join(policy.id for policy in library.policies)
+        typer.echo(f"cds-service: found no policy {policy_id!r}; expected one of {known}", err=True)
+        raise typer.Exit(1)
+    for policy in found:
+        typer.echo(explained(policy), nl=False)
+    if svg is not None:
+        svg.write_text(drawn_as_svg(found[-1]), encoding="utf-8")
+        typer.echo(f"\ndrawn in {svg}")
+
+
+@app.command("diff")
+def compare_versions(
+    old: Annotated[
+        Path, typer.Argument(help="The folder of the policy as it was.", file_okay=False, exists=True)
+    ],
+    new: Annotated[
+        Path, typer.Argument(help="The folder of the policy as it is.", file_okay=False, exists=True)
+    ],
+    plans: Annotated[
+        Path | None, typer.Option(help="Where organizations.json lies; else beside each of the folders.")
+    ] = None,
+) -> None:
+    """Say in which situations two versions of a policy decide differently, with an example of each.
+
+    Exit code 0 when no outcome differs, 1 when one does, 2 when a folder cannot be used.
+    """
+    from cds_service.policies.versions import differences_told, policy_in
+
+    try:
+        told, differs = differences_told(policy_in(old, plans), policy_in(new, plans))
+    except CdsServiceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    typer.echo(told, nl=False)
+    raise typer.Exit(1 if differs else 0)
 
 
 @app.command("decide")

@@ -6,9 +6,10 @@
     │   ├── FhirPathTypeError         it parses but can never be right: a misspelt element, an undefined variable
     │   └── FhirPathEvaluationError   it met data it cannot be evaluated on
     │       └── FhirPathBudgetError   it used up its steps
-    ├── PlanError                     a policy folder that cannot be used: file, JSON path, found, expected
+    ├── FileError                     a file that cannot be used: file, path in it, found, expected
+    │   ├── PlanError                 of a policy folder
+    │   └── ClientsFileError          of the clients that may call
     ├── PlansError                    the PlanErrors of all folders together: then no policy is loaded
-    ├── ClientsFileError              the clients file cannot be used: file, path in it, found, expected
     ├── NoPoliciesError               no policy set is loaded
     ├── RequestError                  a hook request that cannot be read: where, found, expected
     ├── BodyTooLargeError             a request body over the limit
@@ -56,8 +57,8 @@ class FhirPathBudgetError(FhirPathEvaluationError):
     """The expression used more steps than its environment allows."""
 
 
-class PlanError(CdsServiceError):
-    """A policy folder cannot be used. ``path`` is the place inside ``file``, in FHIRPath notation."""
+class FileError(CdsServiceError):
+    """A file of the deployment cannot be used. ``path`` is the place inside ``file``."""
 
     def __init__(self, file: str, path: str, found: str, expected: str) -> None:
         self.file = file
@@ -65,6 +66,14 @@ class PlanError(CdsServiceError):
         self.found = found
         self.expected = expected
         super().__init__(f"{file}: {path}: found {found}; expected {expected}")
+
+
+class PlanError(FileError):
+    """A policy folder cannot be used; ``path`` is in FHIRPath notation."""
+
+
+class ClientsFileError(FileError):
+    """The clients file cannot be used; no key is ever quoted."""
 
 
 class PlansError(CdsServiceError):
@@ -73,17 +82,6 @@ class PlansError(CdsServiceError):
     def __init__(self, problems: Sequence[PlanError]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
-
-
-class ClientsFileError(CdsServiceError):
-    """The clients file cannot be used. ``path`` is the place inside ``file``; no key is ever quoted."""
-
-    def __init__(self, file: str, path: str, found: str, expected: str) -> None:
-        self.file = file
-        self.path = path
-        self.found = found
-        self.expected = expected
-        super().__init__(f"{file}: {path}: found {found}; expected {expected}")
 
 
 class NoPoliciesError(CdsServiceError):

@@ -94,7 +94,9 @@ def _picture(policy: Policy) -> _Picture:
     tops, top = [], float(_MARGIN)
     for number, row in enumerate(placed.rows):
         tops.append(top)
-        most = max(len(_branches(policy.diagram, ref)) if placed.row_of[ref] == number else 0 for _, ref in row)
+        most = max(
+            len(_branches(policy.diagram, ref)) if placed.row_of[ref] == number else 0 for _, ref in row
+        )
         top += _NODE[1] + _ABOVE_LINES + _LINE * most
     return _Picture(policy, placed, tuple(tops))
 
@@ -142,7 +144,9 @@ def _answers(picture: _Picture) -> Iterator[str]:
     halo = 'stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
     yield f'<g font-size="11" fill="#111111" {halo}>'
     for ref in range(len(diagram)):
-        hops = [(picture.layout.way(ref, child)[:2], cells) for child, cells in _branches(diagram, ref).items()]
+        hops = [
+            (picture.layout.way(ref, child)[:2], cells) for child, cells in _branches(diagram, ref).items()
+        ]
         hops.sort(key=lambda hop: picture.top(hop[0][1]))
         for place, ((start, end), cells) in enumerate(hops, start=1):
             below = 8 + _LINE * place

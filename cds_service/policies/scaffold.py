@@ -11,8 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cds_service.errors import PlanError
-from cds_service.policies.loading.directory import ORGANIZATIONS
+from cds_service.errors import PlanError, PlansError
+from cds_service.policies.loading.directory import ORGANIZATIONS, read_directory
+from cds_service.policies.loading.documents import Problems
 from cds_service.record.commissioners import Directory, Identifier
 
 TO_WRITE = ("TO WRITE", "TO-WRITE")
@@ -28,6 +29,15 @@ class Payer:
 
     identifier: Identifier
     name: str
+
+
+def directory_in(plans: Path) -> Directory:
+    """The organisations of a plans folder. PlansError when its ``organizations.json`` cannot be used."""
+    problems = Problems()
+    directory = read_directory([plans], None, problems)
+    if problems.found:
+        raise PlansError(problems.found)
+    return directory
 
 
 def payer(identifier: str, directory: Directory, plans: Path) -> Payer:

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cds_service.hooks.cards import OUTCOME_WORDS
+from cds_service.hooks.words import OUTCOME_WORDS
 from cds_service.policies.policy import Policy
 
 # Nothing but our own style sheet; no script, no frame, no form.

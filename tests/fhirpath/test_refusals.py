@@ -107,7 +107,11 @@ def test_a_policy_expression_that_can_never_be_right_is_refused_with_its_place(
     variables = {"conditions": "Bundle", "untyped": None}
 
     with pytest.raises(FhirPathTypeError) as raised:
-        compile_expression(text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"})
+        compiled = compile_expression(
+            text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"}
+        )
+
+    assert compiled.text == text
 
     assert message in raised.value.message
     assert raised.value.position == position, text[raised.value.position :]
@@ -140,7 +144,11 @@ ACCEPTED = [
 def test_what_policies_need_is_accepted_in_strict_mode(text: str) -> None:
     variables = {"conditions": "Bundle", "untyped": None}
 
-    compile_expression(text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"})
+    compiled = compile_expression(
+        text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"}
+    )
+
+    assert compiled.text == text
 
 
 def test_what_is_certainly_wrong_is_refused_without_strictness_too() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -31,18 +30,6 @@ while True:
     log.append(replace(ENTRY, id=id))
     print(id, flush=True)
 """
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "decisions.db"
-
-
-@pytest.fixture
-def log(path: Path) -> Iterator[DecisionLog]:
-    opened = DecisionLog(path)
-    yield opened
-    opened.close()
 
 
 def test_what_was_appended_is_read_back_equal(log: DecisionLog) -> None:

@@ -34,18 +34,6 @@ except DecisionLogError as error:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "decisions.db"
-
-
-@pytest.fixture
-def log(path: Path) -> Iterator[DecisionLog]:
-    opened = DecisionLog(path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that any user may enter, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
@@ -64,6 +52,7 @@ def test_a_log_waits_while_another_process_is_making_the_same_file(path: Path) -
     log = DecisionLog(path)
 
     log.append(ENTRY)
+    assert log.get(ENTRY.id) == ENTRY
     made.join()
     maker.close()
     log.close()

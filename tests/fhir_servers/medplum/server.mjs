@@ -199,15 +199,17 @@ async function bodyOf(request) {
   return text ? JSON.parse(text) : undefined;
 }
 
+/** Ours: the token, and no fault that ends the process. */
 async function fhirAnswer(request, url) {
-  const path = decodeURIComponent(url.pathname.slice('/fhir'.length)).replace(/^\/|\/$/g, '');
+  const path = url.pathname.slice('/fhir'.length).replace(/^\/|\/$/g, '');
   if (path !== 'metadata' && options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`) {
     const [status, outcome] = refused(401, 'login', 'found no valid bearer token; expected one');
     return [status, outcome, { 'WWW-Authenticate': 'Bearer' }];
   }
   try {
-    return await answered(request.method, path, url.searchParams, await bodyOf(request));
+    return await answered(request.method, decodeURIComponent(path), url.searchParams, await bodyOf(request));
   } catch (error) {
+    if (error instanceof URIError) return refused(400, 'value', 'found a path that is not percent-encoded UTF-8');
     if (error instanceof SyntaxError) return [400, badRequest(`found a body that is not JSON: ${error.message}`), {}];
     return refused(500, 'exception', String(error.stack));
   }
