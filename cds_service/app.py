@@ -35,11 +35,14 @@ from cds_service.hooks.cards import determination_extension
 from cds_service.hooks.discovery import SERVICE_ID, services
 from cds_service.hooks.requests import HookRequest, hook_request
 from cds_service.policies.library import Library, load_library
-from cds_service.service import Decision, Terms, decide
+from cds_service.record.patient_record import QueryAnswer
+from cds_service.record.reads import Limits, RecordReader
+from cds_service.service import Decision, Terms, decide, queries_to_read
 from cds_service.settings import Settings
 from cds_service.store.decisions import DecisionEntry, DecisionLog
 from cds_service.trust.clients import Client, load_clients
 from cds_service.trust.key_sets import fetched_jwks
+from cds_service.trust.outbound import allowed_servers
 from cds_service.trust.replay import MemoryReplayStore
 from cds_service.trust.verifier import ClientVerifier
 from cds_service.web.pages import SECURITY_HEADERS, library_page, policy_page, style_sheet
@@ -70,6 +73,7 @@ class State:
 
     settings: Settings
     verifier: ClientVerifier | None = None
+    reader: RecordReader | None = None
     library: Library | None = None
     problem: str | None = None
     log: DecisionLog | None = None
@@ -107,7 +111,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _open(state)
         after_load()
+        state.reader = record_reader(settings)
         yield
+        await state.reader.aclose()
         if state.log is not None:
             state.log.close()
 
@@ -126,6 +132,15 @@ def create_app(
     _add_pages(app, state)
     _add_error_answers(app)
     return app
+
+
+def record_reader(settings: Settings) -> RecordReader:
+    """What reads the callers' FHIR servers: those configured; in development mode, when none is configured, any."""
+    return RecordReader(
+        allowed_servers(settings.fhir_servers),
+        limits=Limits(seconds=settings.read_seconds),
+        any_server=settings.clients is None and not settings.fhir_servers,
+    )
 
 
 def _verifier(settings: Settings, clock: Callable[[], datetime]) -> ClientVerifier | None:
@@ -165,7 +180,8 @@ def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> No
         body = await _body(request, state.settings.max_body_bytes)
         library, now = state.loaded_library(), clock()
         asked = hook_request(_parsed(body))
-        decision = decide(asked, library, _terms(state.settings, now, client, library))
+        read = await _read(state, asked, queries_to_read(asked, library, now.date()))
+        decision = decide(asked, library, _terms(state.settings, now, client, library), read)
         answer = orjson.dumps(decision.response)
         entry = _entry(asked, decision, library, client, now, body, answer, started)
         await anyio.to_thread.run_sync(_write_down, state.log, entry)
@@ -205,6 +221,16 @@ def _add_pages(app: FastAPI, state: State) -> None:
 
 def _page(html: str) -> Response:
     return Response(html, media_type="text/html", headers=SECURITY_HEADERS)
+
+
+async def _read(state: State, asked: HookRequest, queries: Mapping[str, str]) -> Mapping[str, QueryAnswer]:
+    """The answers of the caller's FHIR server to what the request left out; none when it names no server."""
+    if not queries or asked.access is None or state.reader is None:
+        return {}
+    seconds = min(state.settings.read_seconds, asked.access.seconds or state.settings.read_seconds)
+    return await state.reader.read(
+        asked.access.server, asked.access.token, asked.patient_id, queries, seconds
+    )
 
 
 def _terms(settings: Settings, now: datetime, client: Client | None, library: Library) -> Terms:

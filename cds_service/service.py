@@ -7,9 +7,10 @@ Everything here is pure: it is handed the request, the library, the time and fre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from cds_service.errors import MissingDataError
@@ -31,7 +32,13 @@ from cds_service.policies.suggestions import Suggested, suggested
 from cds_service.questionnaires.responses import answers_for
 from cds_service.record.commissioners import Commissioners, commissioners
 from cds_service.record.orders import Order
-from cds_service.record.patient_record import RESPONSES_KEY, PatientRecord, patient_record
+from cds_service.record.patient_record import (
+    OWN_QUERIES,
+    RESPONSES_KEY,
+    PatientRecord,
+    QueryAnswer,
+    patient_record,
+)
 
 # What funding policies can say of an order, least restrictive first.
 _RESTRICTIVENESS = (NO_FUNDING_POLICY, ELIGIBLE, REDIRECT, UNDETERMINED, IFR_REQUIRED, NOT_NORMALLY_FUNDED)
@@ -73,11 +80,30 @@ class Decision:
     decisions: tuple[OrderDecision, ...]
 
 
-def decide(request: HookRequest, library: Library, terms: Terms) -> Decision:
-    """The cards for a request's orders. MissingDataError when nothing could be decided for want of unread data."""
+def queries_to_read(request: HookRequest, library: Library, today: date) -> dict[str, str]:
+    """Key → template of what the request leaves out and a policy on one of its orders needs; none for other orders."""
+    in_scope = library.with_redirects(
+        policy for order in request.orders for policy in library.covering(order, today)
+    )
+    needed: dict[str, str] = dict(OWN_QUERIES) if in_scope else {}
+    for policy in in_scope:
+        needed |= policy.queries
+    return {key: template for key, template in needed.items() if key not in request.prefetch}
+
+
+def decide(
+    request: HookRequest,
+    library: Library,
+    terms: Terms,
+    read: Mapping[str, QueryAnswer] = MappingProxyType({}),
+) -> Decision:
+    """The cards for a request's orders. MissingDataError when nothing could be decided for want of unread data.
+
+    ``read``: the answers to ``queries_to_read``, as far as there are any.
+    """
     today = terms.now.date()
     in_force = [(order, policies) for order in request.orders if (policies := library.covering(order, today))]
-    record = patient_record(request.patient_id, request.prefetch, resource_types(library.queries))
+    record = patient_record(request.patient_id, request.prefetch, resource_types(library.queries), read)
     payers = commissioners(record, library.directory, terms.client_commissioner)
     decisions = tuple(
         decision

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cds_service.trust.outbound import allowed_servers
+
 
 class Settings(BaseSettings):
     """Every setting of the service; each is an environment variable of its name with the prefix ``CDS_``."""
@@ -33,6 +35,13 @@ class Settings(BaseSettings):
         default=None,
         description="File of the CDS clients that may call. Without it: development mode, open to all callers.",
     )
+    fhir_servers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Base URLs of the FHIR servers that may be read, separated by commas; in development mode any.",
+    )
+    read_seconds: float = Field(
+        default=4.5, gt=0, le=60, description="How long reading a record from a FHIR server may take in all."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Web origins that may call from a browser, separated by commas; in development mode all may.",
@@ -53,7 +62,7 @@ class Settings(BaseSettings):
         default=10_000_000, ge=1_000, description="The largest request body that is read."
     )
 
-    @field_validator("plans", "cors_origins", mode="before")
+    @field_validator("plans", "cors_origins", "fhir_servers", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return (
@@ -68,6 +77,12 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("an http or https URL")
         return value.rstrip("/")
+
+    @field_validator("fhir_servers")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        allowed_servers(value)
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -27,9 +27,13 @@ def configured(tmp_path: Path) -> Settings:
     return Settings(plans=(ROOT / "plans",), database_url=f"sqlite:///{tmp_path / 'decisions.db'}")
 
 
-@pytest.fixture
-def client(configured: Settings) -> Iterator[TestClient]:
-    """An HTTP client of a running service, where it is noon on 22 November 2026."""
-    app = create_app(configured, clock=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An HTTP client of one running service on the real plans, where it is noon on 22 November 2026."""
+    log = tmp_path_factory.mktemp("service") / "decisions.db"
+    app = create_app(
+        Settings(plans=(ROOT / "plans",), database_url=f"sqlite:///{log}"),
+        clock=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC),
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

@@ -9,6 +9,7 @@ from typing import Any
 from cds_service.errors import RequestError
 from cds_service.record.orders import Order, procedure_orders
 from cds_service.record.resources import Resource, logical_id, text
+from cds_service.trust.outbound import Token
 
 ORDER_SELECT = "order-select"
 ORDER_SIGN = "order-sign"
@@ -24,6 +25,16 @@ class HookRequest:
     patient_id: str
     orders: tuple[Order, ...]
     prefetch: Mapping[str, Any]
+    access: FhirAccess | None
+
+
+@dataclass(frozen=True)
+class FhirAccess:
+    """The caller's FHIR server, as the request names it, and what it may be read with for how many seconds."""
+
+    server: str
+    token: Token | None
+    seconds: float | None
 
 
 def hook_request(body: object) -> HookRequest:
@@ -48,7 +59,24 @@ def hook_request(body: object) -> HookRequest:
         patient_id=logical_id(patient_id),
         orders=_orders(context, hook, logical_id(patient_id)),
         prefetch=prefetch or {},
+        access=_access(body),
     )
+
+
+def _access(body: Mapping[str, Any]) -> FhirAccess | None:
+    """None when the request names no FHIR server, or gives a token that no server could be shown."""
+    server = text(body, "fhirServer")
+    if server is None:
+        return None
+    authorization = body.get("fhirAuthorization")
+    if not isinstance(authorization, Mapping):
+        return FhirAccess(server, None, None)
+    seconds = authorization.get("expires_in")
+    try:
+        token = Token(text(authorization, "access_token") or "")
+    except ValueError:
+        return None
+    return FhirAccess(server, token, seconds if isinstance(seconds, int) and seconds > 0 else None)
 
 
 def _orders(context: Mapping[str, Any], hook: str, patient_id: str) -> tuple[Order, ...]:

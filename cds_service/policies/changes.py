@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cds_service.fhirpath import Expression
+from cds_service.policies.code_groups import each_once
 from cds_service.policies.domains import NumberDomain
 from cds_service.policies.examples import said
 from cds_service.policies.policy import Change, Citation, Criterion, Policy, Rule
-from cds_service.record.codes import spellings
 
 _Named = TypeVar("_Named")
 # How many codes of a change are listed before the rest is counted.
@@ -85,8 +85,8 @@ def _compared_codes(before: Policy, after: Policy) -> Iterator[str]:
 
 
 def _codes(codes: Iterable[tuple[str, str]]) -> set[str]:
-    """The codes as ``system|code``, each in its first spelling only."""
-    return {"|".join(min(spellings(system, code))) for system, code in codes}
+    """The codes as ``system|code``."""
+    return {f"{system}|{code}" for system, code in each_once(codes)}
 
 
 def _listed(codes: Sequence[str]) -> str:

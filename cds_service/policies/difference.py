@@ -1,16 +1,17 @@
 """Where two versions of a policy decide differently: exactly, with an example of each.
 
 Both diagrams are drawn again over the criteria of either version, whose domains are cut wherever one of the two cuts
-them, and are then walked side by side. A value that only one version knows (an option that was added, a number outside
-the other's bounds) leaves the other without a decision, unless it does not look at that criterion on the way.
+them, and are then walked side by side. A value that one version does not know (an option that was added, a number outside
+its bounds) is for it as if it were unknown: it decides when every value that it does know would lead to the same rule.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 from math import prod
 
 from cds_service.policies.diagram import (
@@ -57,7 +58,7 @@ class SharedCriterion:
 
 @dataclass(frozen=True)
 class Decision:
-    """The rule that decides and its outcome; neither, where a version cannot be told these values."""
+    """The rule that decides and its outcome; neither, where a version does not know a value and so cannot decide."""
 
     rule: str | None
     outcome: Outcome | None
@@ -96,14 +97,14 @@ def compared(before: Policy, after: Policy) -> Comparison:
     criteria = tuple(_shared_criteria(before, after))
     sizes = tuple(each.domain.size for each in criteria)
     builder = DiagramBuilder(sizes, MOST_NODES)
-    pairs = _Pairs(builder, sizes)
-    root = pairs.of(
+    pairs = _Pairs()
+    root = _Applied(builder, sizes, pairs.leaf).of(
         _redrawn(builder, before, criteria, [each.before for each in criteria]),
         _redrawn(builder, after, criteria, [each.after for each in criteria]),
     )
     return Comparison(
         criteria,
-        tuple(_differences(builder.finished(root), criteria, pairs.found, (before, after))),
+        tuple(_differences(builder.finished(root), criteria, list(pairs.found), (before, after))),
         prod(sizes),
     )
 
@@ -180,10 +181,11 @@ def _redrawn(
     criteria: Sequence[SharedCriterion],
     sides: Sequence[Criterion | None],
 ) -> Ref:
-    """One version's diagram over the shared criteria; the leaf after its rules where it is told what it does not know."""
-    cells = _cells(criteria, sides)
+    """One version's diagram over the shared criteria; undecided, where it must, is the leaf after its rules."""
+    cells, sizes = _cells(criteria, sides), [each.domain.size for each in criteria]
     levels = {each.link_id: level for level, each in enumerate(sides) if each is not None}
     undecided = leaf(len(policy.rules))
+    agreed = _Applied(builder, sizes, lambda one, other: one if one == other else undecided)
     done: dict[Ref, Ref] = {}
 
     def draw(old: Ref) -> Ref:
@@ -191,10 +193,11 @@ def _redrawn(
             return old
         if old not in done:
             at, children = policy.diagram.at(old)
-            level, drawn = levels[policy.criteria[at].link_id], undecided
-            for cell, child in enumerate(children):
+            level, below = levels[policy.criteria[at].link_id], [draw(child) for child in children]
+            drawn = reduce(agreed.of, below) if None in cells[level] else undecided
+            for cell, child in enumerate(below):
                 here = builder.test(level, [each == cell for each in cells[level]])
-                drawn = builder.choose(here, draw(child), drawn)
+                drawn = builder.choose(here, child, drawn)
             done[old] = drawn
         return done[old]
 
@@ -215,27 +218,25 @@ def _cell(side: Criterion | None, value: Value) -> int | None:
         return None
 
 
-class _Pairs:
-    """Two diagrams as one, whose leaves are positions in ``found``: what the first says, what the second says."""
+class _Applied:
+    """Two diagrams as one, whose leaves are what ``leaf_of`` makes of theirs."""
 
-    def __init__(self, builder: DiagramBuilder, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, builder: DiagramBuilder, sizes: Sequence[int], leaf_of: Callable[[Ref, Ref], Ref]
+    ) -> None:
         self._builder = builder
         self._sizes = sizes
+        self._leaf_of = leaf_of
         self._known: dict[tuple[Ref, Ref], Ref] = {}
-        self.found: list[tuple[int, int]] = []
 
     def of(self, one: Ref, other: Ref) -> Ref:
-        """The diagram of what both say."""
+        """The diagram of both."""
+        if one < 0 and other < 0:
+            return self._leaf_of(one, other)
         known = self._known.get((one, other))
         if known is None:
-            known = self._known[one, other] = self._leaf(one, other) or self._node(one, other)
+            known = self._known[one, other] = self._node(one, other)
         return known
-
-    def _leaf(self, one: Ref, other: Ref) -> Ref | None:
-        if one >= 0 or other >= 0:
-            return None
-        self.found.append((leaf_value(one), leaf_value(other)))
-        return leaf(len(self.found) - 1)
 
     def _node(self, one: Ref, other: Ref) -> Ref:
         level = min(self._builder.at(ref)[0] for ref in (one, other) if ref >= 0)
@@ -246,6 +247,17 @@ class _Pairs:
         if ref >= 0 and self._builder.at(ref)[0] == level:
             return self._builder.at(ref)[1]
         return (ref,) * self._sizes[level]
+
+
+class _Pairs:
+    """The pairs of leaves met so far; a pair's leaf is its place in ``found``."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, int], int] = {}
+
+    def leaf(self, one: Ref, other: Ref) -> Ref:
+        """The leaf of a pair, the same each time."""
+        return leaf(self.found.setdefault((leaf_value(one), leaf_value(other)), len(self.found)))
 
 
 def _differences(

@@ -110,18 +110,21 @@ def _ranges(domain: NumberDomain, cells: Sequence[int]) -> Iterator[str]:
 
 
 def _heading(policy: Policy) -> Iterator[str]:
-    yield policy.title
+    yield from _indented(policy.title, 2, "")
     period = f"from {policy.starts or 'always'} to {policy.ends or 'further notice'}"
     yield f"{policy.id} {policy.version}, in force {period}"
     yield f"commissioner: {policy.commissioner_name or 'none, it applies to every patient'}"
-    yield f"source: {policy.source.label} – {policy.source.display or policy.source.url or 'no description'}"
+    source = (
+        f"source: {policy.source.label} – {policy.source.display or policy.source.url or 'no description'}"
+    )
+    yield from _indented(source, 2, "")
 
 
 def _rules(policy: Policy) -> Iterator[str]:
     yield "RULES  the first that holds decides"
     criteria = {criterion.link_id: criterion for criterion in policy.criteria}
     for number, rule in enumerate(policy.rules, start=1):
-        yield f"{number:3}. {rule.id} → {_outcome(rule)}  [{_clauses(rule)}]"
+        yield from _indented(f"{rule.id} → {_outcome(rule)}  [{_clauses(rule)}]", 5, f"{number:3}. ")
         when = "in every other case" if rule.logic is None else f"when {in_words(rule.logic, criteria)}"
         yield from _indented(when, 5)
         yield from _indented(f"“{rule.title}”", 5)
@@ -155,7 +158,7 @@ def _as_lines(policy: Policy, found: Iterable[Way]) -> Iterator[str]:
         by_rule.setdefault(way.rule, []).append(way)
     for position, its_ways in sorted(by_rule.items()):
         rule = policy.rules[position]
-        yield f"{_outcome(rule)}, by {rule.id}  [{_clauses(rule)}]"
+        yield from _indented(f"{_outcome(rule)}, by {rule.id}  [{_clauses(rule)}]", 2, "")
         for way in its_ways[:_WAYS]:
             told = (
                 f"{policy.criteria[level].name}: {in_cells(policy.criteria[level], cells)}"
@@ -169,7 +172,8 @@ def _as_lines(policy: Policy, found: Iterable[Way]) -> Iterator[str]:
 def _criteria(policy: Policy) -> Iterator[str]:
     yield "QUESTIONS"
     for criterion in policy.criteria:
-        yield f"  {criterion.link_id}: {criterion.name}  [{', '.join(criterion.clauses)}]"
+        heading = f"{criterion.link_id}: {criterion.name}  [{', '.join(criterion.clauses)}]"
+        yield from _indented(heading, 4, "  ")
         yield from _indented(criterion.text, 6)
         yield from _indented(f"{_known(criterion)}; {_told_apart(criterion)}", 6)
 
@@ -231,4 +235,4 @@ def _clauses(rule: Rule) -> str:
 
 def _indented(text: str, indent: int, first: str | None = None) -> list[str]:
     margin = " " * indent
-    return wrap(text, WIDTH, initial_indent=first or margin, subsequent_indent=margin)
+    return wrap(text, WIDTH, initial_indent=margin if first is None else first, subsequent_indent=margin)

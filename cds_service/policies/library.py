@@ -42,6 +42,22 @@ class Library:
         in_force = (policy for policy in found.values() if policy.in_force(day))
         return tuple(sorted(in_force, key=lambda policy: policy.is_advice))
 
+    def with_redirects(self, policies: Iterable[Policy]) -> tuple[Policy, ...]:
+        """These policies, and all that their redirects may lead to."""
+        found: dict[str, Policy] = {}
+        waiting = list(policies)
+        while waiting:
+            policy = waiting.pop()
+            if policy.canonical not in found:
+                found[policy.canonical] = policy
+                targets = {
+                    canonical(rule.outcome.redirect_to)[0]
+                    for rule in policy.rules
+                    if rule.outcome.redirect_to
+                }
+                waiting += [each for each in self.policies if each.url in targets]
+        return tuple(found.values())
+
     def policy_for(self, reference: str, day: date) -> Policy | None:
         """The policy that a canonical (with or without version) names, in the version in force on a day."""
         url, version = canonical(reference)

@@ -7,18 +7,18 @@ with more than ``ALL_CODES`` codes only the first and the last code of each code
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby, pairwise
 
+from cds_service.policies.code_groups import Code, each_once
 from cds_service.policies.condition_text import as_fhirpath
 from cds_service.policies.conditions import Comparison, Condition, Logic
 from cds_service.policies.domains import Domain, NumberDomain, SeveralChoicesDomain, Value
 from cds_service.policies.examples import example_value, said
 from cds_service.policies.policy import Criterion, Policy, Rule
 from cds_service.policies.reruled import with_rules
-from cds_service.record.codes import spellings
 
 ALL_CODES = 12
 _OTHER_OPERATORS = {
@@ -142,11 +142,10 @@ def _without_codes(policy: Policy) -> Iterator[Mutant]:
     for url, codes in policy.value_sets.codes.items():
         if url != orders and not any(url in text for text in texts):
             continue
-        for same in _sampled(codes):
+        for (system, code), same in _sampled(codes):
             left = codes - same
             value_sets = replace(policy.value_sets, codes={**policy.value_sets.codes, url: left})
             kept = left if url == orders else policy.codes
-            system, code = _preferred(same)
             change = f"{url.rpartition('/')[2]}: without {system}|{code}"
             yield Mutant("code", change, replace(policy, value_sets=value_sets, codes=kept))
 
@@ -168,17 +167,14 @@ def _expressions(policy: Policy) -> list[str]:
     return [each.text for each in named]
 
 
-def _sampled(codes: frozenset[tuple[str, str]]) -> Sequence[frozenset[tuple[str, str]]]:
-    """The codes to be left out one at a time, each in all its spellings, in the order of system and code."""
-    each_once = {frozenset(spellings(system, code)) for system, code in codes}
-    ordered = sorted(each_once, key=_preferred)
+def _sampled(codes: frozenset[Code]) -> Iterator[tuple[Code, frozenset[Code]]]:
+    """The codes to be left out one at a time, each with all its spellings."""
+    ordered = list(each_once(codes).items())
     if len(ordered) <= ALL_CODES:
-        return ordered
-    by_system = (list(group) for _, group in groupby(ordered, key=lambda same: _preferred(same)[0]))
-    return [same for group in by_system for same in dict.fromkeys((group[0], group[-1]))]
-
-
-def _preferred(same: frozenset[tuple[str, str]]) -> tuple[str, str]:
-    """The spelling of a code to show: the system's first, and with OPCS-4's dot."""
-    system, code = min(same)
-    return next(spellings(system, code))[0], code
+        yield from ordered
+        return
+    for _, group in groupby(ordered, key=lambda pair: pair[0][0]):
+        of_system = list(group)
+        yield of_system[0]
+        if len(of_system) > 1:
+            yield of_system[-1]

@@ -87,16 +87,22 @@ class PatientRecord:
         )
 
 
-def patient_record(patient_id: str, prefetch: Mapping[str, Any], queries: Mapping[str, str]) -> PatientRecord:
-    """The record that a hook's prefetch shows.
+def patient_record(
+    patient_id: str,
+    prefetch: Mapping[str, Any],
+    queries: Mapping[str, str],
+    read: Mapping[str, QueryAnswer] = MappingProxyType({}),
+) -> PatientRecord:
+    """The record that a hook's prefetch shows, and what was ``read`` of the keys that it leaves out.
 
     ``queries``: prefetch key → the resource type it asks for. Keys that nobody asked for are ignored.
     """
-    answers = {
+    sent = {
         key: query_answer(prefetch[key], resource_type, patient_id)
         for key, resource_type in queries.items()
         if key in prefetch
     }
+    answers = {**read, **sent}
     found = answers[PATIENT_KEY].resources if PATIENT_KEY in answers else ()
     return PatientRecord(patient_id, found[0] if found else None, MappingProxyType(answers))
 

@@ -24,7 +24,7 @@ FHIR_JSON = "application/fhir+json"
 
 
 class ServerUnavailable(Exception):
-    """A server cannot be had on this machine; says what was looked for."""
+    """What runs a server is missing from this machine; says what was looked for."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
@@ -17,16 +17,24 @@ def named_servers() -> tuple[str, ...]:
     return tuple(name.strip() for name in named.split(",") if name.strip())
 
 
+@contextmanager
+def or_skipped(name: str, server: AbstractContextManager[FhirServer]) -> Iterator[FhirServer]:
+    """The running server; skips when what runs it is missing here, unless `FHIR_SERVERS` asks for it by name."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except ServerUnavailable as problem:
+            if name in os.environ.get("FHIR_SERVERS", ""):
+                raise
+            pytest.skip(f"{name}: {problem}")
+        yield running
+
+
 @pytest.fixture(scope="session", params=named_servers())
 def fhir_server(request: pytest.FixtureRequest) -> Iterator[FhirServer]:
-    """A real FHIR server with the fixture patients in it; skipped when it cannot be had, unless it was asked for by name."""
-    try:
-        with _server(request.param) as server:
-            yield server
-    except ServerUnavailable as problem:
-        if "FHIR_SERVERS" in os.environ:
-            raise
-        pytest.skip(f"{request.param}: {problem}")
+    """A real FHIR server with the fixture patients in it, shared by the tests of a session (of a pytest-xdist worker)."""
+    with or_skipped(request.param, _server(request.param)) as server:
+        yield server
 
 
 def _server(name: str) -> AbstractContextManager[FhirServer]:

@@ -9,15 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from tests.fhir_servers import ServerUnavailable
-
 
 @contextmanager
 def first_json_line_of(command: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
     """Runs the command and gives the first line of JSON it prints; ends it on leaving.
 
     Its standard input stays open as long as we live: a command that watches it ends when we are killed.
-    Raises ServerUnavailable, with what it wrote to standard error, when it ends or stays silent.
+    Raises RuntimeError, with what it wrote to standard error, when it ends or stays silent.
     """
     with (
         tempfile.TemporaryFile() as errors,
@@ -51,4 +49,4 @@ def _first_json_line(process: subprocess.Popen[bytes], errors: IO[bytes], second
                 return line
     errors.seek(0)
     said = errors.read()[-2000:].decode(errors="replace")
-    raise ServerUnavailable(f"{process.args!r}: found no line of JSON in {seconds} s; it said: {said}")
+    raise RuntimeError(f"{process.args!r}: found no line of JSON in {seconds} s; it said: {said}")
