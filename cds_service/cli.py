@@ -265,6 +265,45 @@ def decide_request(
 
 
 @app.command()
+def probe(
+    base_url: Annotated[str, typer.Argument(help="Base URL of a FHIR R4 server.")],
+    token: Annotated[str | None, typer.Option(help="Bearer token to read with.")] = None,
+    patient: Annotated[
+        str | None, typer.Option(help="Id of a patient there; the first listed when left out.")
+    ] = None,
+    plans: Annotated[list[Path] | None, typer.Option(help="Folders of plan folders; else CDS_PLANS.")] = None,
+) -> None:
+    """Try the reads that the policies need on any FHIR R4 server, and show the cards a patient there would get."""
+    import asyncio
+
+    from cds_service.probe import example_decisions, probed, some_patient
+    from cds_service.trust.outbound import Token
+
+    base_url, library = base_url.rstrip("/"), _loaded(plans)
+    try:
+        bearer = Token(token) if token else None
+        chosen = patient or asyncio.run(some_patient(base_url, bearer))
+    except (CdsServiceError, ValueError) as error:
+        typer.echo(f"cds-service: {error}", err=True)
+        raise typer.Exit(1) from None
+    reads = asyncio.run(probed(base_url, bearer, chosen, library))
+    for each in reads:
+        typer.echo(f"{each.query:24} {each.template:52} {each.seconds * 1000:7.0f} ms  {each.verdict}")
+    now = datetime.now(ZoneInfo(Settings().time_zone))
+    for policy, decision in example_decisions(reads, chosen, library, now):
+        typer.echo(f"\nAn order under {policy.title}:")
+        if isinstance(decision, CdsServiceError):
+            typer.echo(f"  no answer: {decision}")
+            continue
+        for card in decision.response["cards"]:
+            typer.echo(f"  [{card['indicator']}] {card['summary']}")
+        if not decision.response["cards"]:
+            typer.echo("  no card")
+    if any(each.answer.not_read is not None for each in reads):
+        raise typer.Exit(1)
+
+
+@app.command()
 def settings() -> None:
     """List every setting with its default and meaning."""
     for name, field in Settings.model_fields.items():

@@ -9,8 +9,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -79,18 +78,10 @@ class _Server:
     def __init__(self, base_url: str, limits: Limits, monotonic: Callable[[], float]) -> None:
         self.base_url = base_url
         self.turns = asyncio.Semaphore(limits.parallel_per_server)
-        self.breaker = Breaker(limits.breaker_failures, limits.breaker_seconds, monotonic)
+        self.breaker = Breaker(limits.breaker_failures, limits.breaker_seconds, monotonic, self._left_alone)
 
-    @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
-        """One exchange with the server, from which the breaker learns."""
-        was_open = self.breaker.is_open
-        try:
-            with self.breaker.attempt() as attempt:
-                yield attempt
-        finally:
-            if self.breaker.is_open and not was_open:
-                logger.warning("%s is left alone for a while: it kept failing or asked for it", self.base_url)
+    def _left_alone(self) -> None:
+        logger.warning("%s is left alone for a while: it kept failing or asked for it", self.base_url)
 
 
 @dataclass(frozen=True)
@@ -228,7 +219,7 @@ class RecordReader:
         async with reading.turns, reading.server.turns:
             if refusal := reading.server.breaker.refusal():
                 raise asked.unread(refusal)
-            with reading.server.attempt() as attempt:
+            with reading.server.breaker.attempt() as attempt:
                 reply = await self._got(asked, url, reading, room, attempt)
         if reply.status != httpx.codes.OK:
             raise asked.unread(_reason(reply.status, asked))

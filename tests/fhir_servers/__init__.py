@@ -23,7 +23,7 @@ PATIENTS = Path(__file__).parents[2] / "fhir_fixtures" / "patients"
 FHIR_JSON = "application/fhir+json"
 
 
-class ServerUnavailable(Exception):
+class ServerUnavailableError(Exception):
     """What runs a server is missing from this machine; says what was looked for."""
 
 
@@ -69,7 +69,7 @@ class FhirServer:
 
     def _control(self, method: str, path: str) -> Any:
         if self.control_url is None:
-            raise ServerUnavailable(
+            raise ServerUnavailableError(
                 f"{self.name} at {self.base_url} has no request log; expected one of ours"
             )
         answer = httpx.request(method, f"{self.control_url}/{path}", timeout=10, trust_env=False)

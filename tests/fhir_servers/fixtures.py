@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
-from tests.fhir_servers import FhirServer, ServerUnavailable
+from tests.fhir_servers import FhirServer, ServerUnavailableError
 from tests.fhir_servers.hapi import hapi_server
 from tests.fhir_servers.medplum import medplum_server
 
@@ -23,7 +23,7 @@ def or_skipped(name: str, server: AbstractContextManager[FhirServer]) -> Iterato
     with ExitStack() as stack:
         try:
             running = stack.enter_context(server)
-        except ServerUnavailable as problem:
+        except ServerUnavailableError as problem:
             if name in os.environ.get("FHIR_SERVERS", ""):
                 raise
             pytest.skip(f"{name}: {problem}")

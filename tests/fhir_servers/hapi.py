@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.fhir_servers import FhirServer, ServerUnavailable, fixture_bundles
+from tests.fhir_servers import FhirServer, ServerUnavailableError, fixture_bundles
 from tests.fhir_servers.processes import first_json_line_of
 
 FOLDER = Path(__file__).with_name("hapi")
@@ -42,7 +42,7 @@ def hapi_server() -> Iterator[FhirServer]:
     """A HAPI server with the fixture patients in it: the one at `HAPI_URL` (with `HAPI_TOKEN`), else the one that
     `start` left running, else one of its own (13 s, and the download before the first).
 
-    Raises ServerUnavailable when Java or Maven is missing.
+    Raises ServerUnavailableError when Java or Maven is missing.
     """
     running = _named_server() or _left_running()
     if running is not None:
@@ -59,9 +59,9 @@ def start(port: int) -> FhirServer:
     command = _command(port)
     said = FOLDER / "target" / "server.log"
     with said.open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )  # noqa: S603
+        )
     base_url = _base_url_when_ready(process, said)
     RUNNING.write_text(json.dumps({"pid": process.pid, "baseUrl": base_url}), encoding="utf-8")
     return _with_fixtures(_ours(base_url))
@@ -70,7 +70,11 @@ def start(port: int) -> FhirServer:
 def stop() -> None:
     """Ends the server that `start` left running, by its pid."""
     if _left_running() is not None:
-        os.kill(json.loads(RUNNING.read_text(encoding="utf-8"))["pid"], signal.SIGTERM)
+        pid = json.loads(RUNNING.read_text(encoding="utf-8"))["pid"]
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while _is_ours(pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
     RUNNING.unlink(missing_ok=True)
 
 
@@ -97,9 +101,15 @@ def _left_running() -> FhirServer | None:
     if not RUNNING.is_file():
         return None
     left = json.loads(RUNNING.read_text(encoding="utf-8"))
-    command = Path(f"/proc/{left['pid']}/cmdline")
-    # The pid may be another program's by now.
-    return _ours(left["baseUrl"]) if command.is_file() and MAIN.encode() in command.read_bytes() else None
+    return _ours(left["baseUrl"]) if _is_ours(left["pid"]) else None
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether the process runs our server: a pid may be another program's by now."""
+    try:
+        return MAIN.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _ours(base_url: str) -> FhirServer:
@@ -126,7 +136,7 @@ def _built() -> tuple[str, str]:
     """Where java is, and the class path: fetched and compiled unless this very source was; others wait meanwhile."""
     java, maven = shutil.which("java"), shutil.which("mvn")
     if java is None or maven is None:
-        raise ServerUnavailable("found no java and mvn on PATH; expected Java 17 or newer with Maven")
+        raise ServerUnavailableError("found no java and mvn on PATH; expected Java 17 or newer with Maven")
     target = FOLDER / "target"
     stamp = target / "built-from"
     with (FOLDER / "pom.xml").open("rb") as held:
@@ -168,13 +178,13 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["start", *port]:
             server = start(int(port[0]) if port else 8091)
-            print(f"{server.base_url}  Authorization: Bearer {server.token}", flush=True)  # noqa: T201
+            print(f"{server.base_url}  Authorization: Bearer {server.token}", flush=True)
         case ["stop"]:
             stop()
         case ["test", *pytest_arguments]:
             return tested(pytest_arguments)
         case _:
-            print(__doc__, file=sys.stderr)  # noqa: T201
+            print(__doc__, file=sys.stderr)
             return 2
     return 0
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fhir_servers import PATIENTS, FhirServer, ServerUnavailable
+from tests.fhir_servers import PATIENTS, FhirServer, ServerUnavailableError
 from tests.fhir_servers.processes import first_json_line_of
 
 FOLDER = Path(__file__).with_name("medplum")
@@ -32,7 +32,7 @@ def medplum_server(
     """A server of its own, with the fixture patients in it; `delay` in ms, `port` 0 is any.
 
     `page_size` is what a search without `_count` gets, `max_page_size` what `_count` cannot exceed (Medplum's own
-    figures). Raises ServerUnavailable when Node.js or npm is missing or too old.
+    figures). Raises ServerUnavailableError when Node.js or npm is missing or too old.
     """
     node = _node()
     _install()
@@ -56,11 +56,13 @@ def medplum_server(
 def _node() -> str:
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
-        raise ServerUnavailable("found no node and npm on PATH; expected Node.js 20.19 or newer with npm")
+        raise ServerUnavailableError(
+            "found no node and npm on PATH; expected Node.js 20.19 or newer with npm"
+        )
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
     version = re.match(r"v(\d+)\.(\d+)", said)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_NODE:
-        raise ServerUnavailable(f"found node {said.strip()}; expected 20.19 or newer")
+        raise ServerUnavailableError(f"found node {said.strip()}; expected 20.19 or newer")
     return node
 
 
@@ -88,7 +90,7 @@ def _npm_ci() -> None:
 def main() -> None:
     """Serves the fixtures on port 8090 until interrupted."""
     with medplum_server(port=8090) as server:
-        print(f"{server.base_url}  Authorization: Bearer {server.token}", flush=True)  # noqa: T201
+        print(f"{server.base_url}  Authorization: Bearer {server.token}", flush=True)
         try:
             sys.stdin.read()
         except KeyboardInterrupt:

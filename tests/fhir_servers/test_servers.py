@@ -124,13 +124,36 @@ def test_a_last_page_has_no_next(client: httpx.Client) -> None:
 def test_procedures_are_sorted_by_date(client: httpx.Client, sort: str, reverse: bool) -> None:
     answer = got(client, f"/Procedure?patient=derby-earlier-symmetry-operation&_sort={sort}")
 
-    dates = [performed(procedure) for procedure in resources(answer, "Procedure").values()]
+    dates = [performed(each) for each in resources(answer, "Procedure").values()]
     assert len(dates) > 1
     assert dates == sorted(dates, reverse=reverse)
 
 
-def performed(procedure: dict[str, Any]) -> str:
-    start: str = procedure.get("performedDateTime") or procedure["performedPeriod"]["start"]
+def test_of_two_sort_rules_the_first_comes_first(
+    fhir_server: FhirServer, client: httpx.Client, patient_id: str
+) -> None:
+    performances = [("in-progress", "2024-01-01"), ("completed", "2022-01-01"), ("completed", "2023-01-01")]
+    procedures = [procedure(patient_id, status, day) for status, day in performances]
+    fhir_server.load({"entry": [{"resource": each} for each in procedures]})
+
+    answer = got(client, f"/Procedure?patient={patient_id}&_sort=status,-date")
+
+    sorted_ids = [each["id"] for each in (procedures[2], procedures[1], procedures[0])]
+    assert list(resources(answer, "Procedure")) == sorted_ids
+
+
+def procedure(patient_id: str, status: str, day: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Procedure",
+        "id": f"{patient_id[:40]}-{day}",
+        "status": status,
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "performedDateTime": day,
+    }
+
+
+def performed(operation: dict[str, Any]) -> str:
+    start: str = operation.get("performedDateTime") or operation["performedPeriod"]["start"]
     return start
 
 
@@ -175,7 +198,7 @@ def test_a_wrong_token_is_refused(fhir_server: FhirServer, url: str) -> None:
     if fhir_server.token is None:
         pytest.skip(f"{fhir_server.name} at {fhir_server.base_url} takes requests without a token")
 
-    with fhir_server.client(token="another") as client:
+    with fhir_server.client("another") as client:
         answer = client.get(url)
 
     assert answer.status_code == 401

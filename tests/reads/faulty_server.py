@@ -15,11 +15,13 @@ import asyncio
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 FHIR_JSON = "application/fhir+json"
@@ -28,6 +30,8 @@ FOREVER = 60.0
 
 Resource = Mapping[str, Any]
 Record = Mapping[str, Sequence[Resource]]
+Headers = Mapping[str, str]
+NO_HEADERS: Headers = MappingProxyType({})
 
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 WARNING = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "informational"}]}
@@ -52,10 +56,13 @@ class FaultyServer:
     port: int = 0
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    tls: ssl.SSLContext | None = None
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{BASE_PATH}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{BASE_PATH}"
 
     @property
     def stolen(self) -> list[Received]:
@@ -104,17 +111,26 @@ class Call:
         """The body of the right answer."""
         return encoded(self.bundle() if self.is_search else self.resources[0])
 
-    async def send(self, body: bytes, *, status: int = 200, kind: str | None = FHIR_JSON, **headers: str) -> None:
-        """A whole answer; header names are written with underscores."""
-        self.head(len(body), status=status, kind=kind, **headers)
+    async def send(
+        self, body: bytes, *, status: int = 200, kind: str | None = FHIR_JSON, headers: Headers = NO_HEADERS
+    ) -> None:
+        """A whole answer."""
+        self.head(len(body), status=status, kind=kind, headers=headers)
         self.writer.write(body)
         await self.writer.drain()
 
     async def send_json(self, body: object, *, status: int = 200) -> None:
         await self.send(encoded(body), status=status)
 
-    def head(self, length: int | None, *, status: int = 200, kind: str | None = FHIR_JSON, **headers: str) -> None:
-        lines = [f"HTTP/1.1 {status} Whatever", *(f"{n.replace('_', '-')}: {v}" for n, v in headers.items())]
+    def head(
+        self,
+        length: int | None,
+        *,
+        status: int = 200,
+        kind: str | None = FHIR_JSON,
+        headers: Headers = NO_HEADERS,
+    ) -> None:
+        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
         lines += [f"Content-Type: {kind}"] if kind else []
         lines += [f"Content-Length: {length}"] if length is not None else []
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -173,7 +189,7 @@ async def two_pages(call: Call) -> None:
 
 @fault("packed")
 async def packed(call: Call) -> None:
-    await call.send(gzip.compress(call.body), Content_Encoding="gzip")
+    await call.send(gzip.compress(call.body), headers={"Content-Encoding": "gzip"})
 
 
 # Connections that fail or never finish.
@@ -227,14 +243,14 @@ async def half_body(call: Call) -> None:
 
 @fault("half body of unknown length")
 async def half_body_of_unknown_length(call: Call) -> None:
-    call.head(None, Connection="close")
+    call.head(None, headers={"Connection": "close"})
     call.writer.write(call.body[: len(call.body) // 2])
     await call.close()
 
 
 @fault("half body in chunks")
 async def half_body_in_chunks(call: Call) -> None:
-    call.head(None, Transfer_Encoding="chunked")
+    call.head(None, headers={"Transfer-Encoding": "chunked"})
     half = call.body[: len(call.body) // 2]
     call.writer.write(b"%x\r\n%s\r\n" % (len(half), half))
     await call.close()
@@ -297,26 +313,28 @@ async def endless_header(call: Call) -> None:
 # Statuses.
 
 
-def status(name: str, number: int, *, html: bool = False, **headers: str) -> None:
+def status(name: str, number: int, *, html: bool = False, headers: Headers = NO_HEADERS) -> None:
     async def answer(call: Call) -> None:
-        body, kind = (b"<html><body>Sorry</body></html>", "text/html") if html else (encoded(OUTCOME), FHIR_JSON)
-        await call.send(body, status=number, kind=kind, **headers)
+        body, kind = (
+            (b"<html><body>Sorry</body></html>", "text/html") if html else (encoded(OUTCOME), FHIR_JSON)
+        )
+        await call.send(body, status=number, kind=kind, headers=headers)
 
     FAULTS[name] = answer
 
 
 status("400", 400)
-status("401", 401, WWW_Authenticate="Bearer")
+status("401", 401, headers={"WWW-Authenticate": "Bearer"})
 status("403", 403)
 status("404", 404)
 status("410", 410)
 status("418", 418)
-status("429 with Retry-After", 429, Retry_After="30")
-status("429 with Retry-After as a date", 429, Retry_After="Sun, 22 Nov 2099 12:00:00 GMT")
+status("429 with Retry-After", 429, headers={"Retry-After": "30"})
+status("429 with Retry-After as a date", 429, headers={"Retry-After": "Sun, 22 Nov 2099 12:00:00 GMT"})
 status("429", 429)
 status("500", 500)
 status("502 with HTML", 502, html=True)
-status("503 with Retry-After", 503, Retry_After="30")
+status("503 with Retry-After", 503, headers={"Retry-After": "30"})
 status("504", 504, html=True)
 
 
@@ -329,7 +347,7 @@ async def no_content(call: Call) -> None:
 @fault("redirect")
 async def redirect(call: Call) -> None:
     elsewhere = f"http://127.0.0.1:{call.server.port}{BASE_PATH}/stolen"
-    await call.send(b"", status=302, Location=elsewhere)
+    await call.send(b"", status=302, headers={"Location": elsewhere})
 
 
 @fault("500 on the second page")
@@ -345,9 +363,9 @@ async def resetting_second_page(call: Call) -> None:
 # Bodies with status 200.
 
 
-def body(name: str, content: bytes, kind: str | None = FHIR_JSON, **headers: str) -> None:
+def body(name: str, content: bytes, kind: str | None = FHIR_JSON, headers: Headers = NO_HEADERS) -> None:
     async def answer(call: Call) -> None:
-        await call.send(content, kind=kind, **headers)
+        await call.send(content, kind=kind, headers=headers)
 
     FAULTS[name] = answer
 
@@ -365,10 +383,10 @@ body("OperationOutcome", encoded(OUTCOME))
 body("another type", encoded({"resourceType": "Basic"}))
 body("entry is no list", encoded({"resourceType": "Bundle", "type": "searchset", "entry": {}}))
 body("longer than may be read", b" " * 6_000_000)
-body("gzip bomb", gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
-body("gzip cut short", gzip.compress(b"{}" * 1000)[:-9], Content_Encoding="gzip")
-body("gzip that is none", b"{}", Content_Encoding="gzip")
-body("unknown packing", b"{}", Content_Encoding="br")
+body("gzip bomb", gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"})
+body("gzip cut short", gzip.compress(b"{}" * 1000)[:-9], headers={"Content-Encoding": "gzip"})
+body("gzip that is none", b"{}", headers={"Content-Encoding": "gzip"})
+body("unknown packing", b"{}", headers={"Content-Encoding": "br"})
 
 
 @fault("right body, wrong content type")
@@ -444,14 +462,23 @@ def of_another_patient(call: Call) -> Resource:
 entries("an error among the entries", lambda _: [{"resource": OUTCOME, "search": {"mode": "outcome"}}])
 entries("an error among the entries, unmarked", lambda _: [{"resource": OUTCOME}])
 entries("a warning among the entries", lambda _: [{"resource": WARNING, "search": {"mode": "outcome"}}])
-entries("an included resource", lambda _: [{"resource": {"resourceType": "Practitioner", "id": "p"}, "search": {"mode": "include"}}])
-entries("an included resource of the same type", lambda call: [{"resource": dict(call.resources[0]) | {"id": "inc"}, "search": {"mode": "include"}}])
+entries(
+    "an included resource",
+    lambda _: [{"resource": {"resourceType": "Practitioner", "id": "p"}, "search": {"mode": "include"}}],
+)
+entries(
+    "an included resource of the same type",
+    lambda call: [{"resource": dict(call.resources[0]) | {"id": "inc"}, "search": {"mode": "include"}}],
+)
 entries("another patient's resource", lambda call: [{"resource": of_another_patient(call)}])
 entries("a resource of another type", lambda _: [{"resource": {"resourceType": "Basic", "id": "b"}}])
 entries("an entry without a resource", lambda _: [{"fullUrl": "urn:uuid:1"}])
 entries("entries that are no objects", lambda _: [None, 1, "x"])  # type: ignore[list-item]
 entries("the same resource twice", lambda call: [{"resource": call.resources[0]}])
-entries("the same id twice, differently", lambda call: [{"resource": dict(call.resources[0]) | {"note": [{"text": "new"}]}}])
+entries(
+    "the same id twice, differently",
+    lambda call: [{"resource": dict(call.resources[0]) | {"note": [{"text": "new"}]}}],
+)
 entries("fewer entries than its total", lambda _: [], total=99)
 
 
@@ -466,18 +493,32 @@ async def another_patient(call: Call) -> None:
 
 async def _served(server: FaultyServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     server.connections += 1
-    with suppress(ConnectionError, asyncio.IncompleteReadError):
+    try:
         while not writer.is_closing():
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            method, target, _ = head[0].split(" ")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
-            server.requests.append(Received(method, target, headers))
-            await FAULTS[server.fault](Call(server, server.requests[-1], writer))
+            await _answered(server, head, writer)
+    except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        writer.transport.abort()
     writer.close()
 
 
+async def _answered(server: FaultyServer, head: list[str], writer: asyncio.StreamWriter) -> None:
+    method, target, _ = head[0].split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
+    received = Received(method, target, headers)
+    server.requests.append(received)
+    server.at_once += 1
+    server.most_at_once = max(server.most_at_once, server.at_once)
+    try:
+        await FAULTS[server.fault](Call(server, received, writer))
+    finally:
+        server.at_once -= 1
+
+
 async def _run(server: FaultyServer, ready: threading.Event, stop: asyncio.Event) -> None:
-    listening = await asyncio.start_server(lambda r, w: _served(server, r, w), "127.0.0.1", 0)
+    listening = await asyncio.start_server(
+        lambda reader, writer: _served(server, reader, writer), "127.0.0.1", 0, ssl=server.tls, backlog=1_000
+    )
     server.port = listening.sockets[0].getsockname()[1]
     ready.set()
     await stop.wait()
@@ -486,12 +527,15 @@ async def _run(server: FaultyServer, ready: threading.Event, stop: asyncio.Event
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.001)  # what was aborted is closed in the next turn
 
 
 @contextmanager
-def faulty_server(fault: str, record: Record, *, delay: float = 0.0) -> Iterator[FaultyServer]:
+def faulty_server(
+    fault: str, record: Record, *, delay: float = 0.0, tls: ssl.SSLContext | None = None
+) -> Iterator[FaultyServer]:
     """The server with the fault of this name, while the block runs. ``server.fault`` may be changed meanwhile."""
-    server = FaultyServer(fault, record, delay)
+    server = FaultyServer(fault, record, delay, tls=tls)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

@@ -22,12 +22,18 @@ class Attempt:
 
 
 class Breaker:
-    """Closed: all may ask. Open: nobody may. When its time is over one may, and the outcome decides."""
+    """Closed: all may ask. Open: nobody may. When its time is over one may, and the outcome decides.
 
-    def __init__(self, failures: int, seconds: float, monotonic: Callable[[], float]) -> None:
+    It opens after so many ``failures`` in a row, for ``seconds``, and says so by ``opened``.
+    """
+
+    def __init__(
+        self, failures: int, seconds: float, monotonic: Callable[[], float], opened: Callable[[], None]
+    ) -> None:
         self._most_failures = failures
         self._seconds = seconds
         self._monotonic = monotonic
+        self._opened = opened
         self._failures = 0
         self._alone_until: float | None = None
         self._why = FAILED_LATELY
@@ -46,7 +52,7 @@ class Breaker:
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """One exchange, to be entered only when there is no ``refusal``; a cancelled one counts as the caller says."""
+        """One exchange, entered only when there is no ``refusal``; who enters it writes down how it went."""
         attempt = Attempt()
         probe = self.is_open
         self._probing = self._probing or probe
@@ -68,5 +74,7 @@ class Breaker:
             self._alone_until = None
 
     def _open(self, seconds: float, why: str) -> None:
+        if not self.is_open:
+            self._opened()
         self._alone_until = self._monotonic() + seconds
         self._why = why
