@@ -291,7 +291,7 @@ def probe(
         typer.echo(f"{each.query:24} {each.template:52} {each.seconds * 1000:7.0f} ms  {each.verdict}")
     now = datetime.now(ZoneInfo(Settings().time_zone))
     for policy, decision in example_decisions(reads, chosen, library, now):
-        typer.echo(f"\nAn order under {policy.title}:")
+        typer.echo(f"\nAn order that this policy is about: {policy.title}")
         if isinstance(decision, CdsServiceError):
             typer.echo(f"  no answer: {decision}")
             continue

@@ -90,7 +90,8 @@ def example_decisions(
 ) -> Iterator[tuple[Policy, Decision | CdsServiceError]]:
     """For each policy what an order of its first code would be answered with, for this patient's record as read.
 
-    The commissioner is taken to be the policy's own: a public server's patients are registered nowhere.
+    Where the record names no commissioner it is taken to be the policy's own: a public server's patients are registered
+    nowhere.
     """
     answers = {each.query: each.answer for each in reads}
     for policy in library.policies:

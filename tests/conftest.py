@@ -21,6 +21,12 @@ settings.register_profile("long", max_examples=5_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which FHIR server the checks of ``tests/live`` are run against."""
+    parser.addoption("--live", metavar="URL", help="base URL of a FHIR R4 server to check against")
+    parser.addoption("--live-token", metavar="TOKEN", help="bearer token to read it with")
+
+
 @pytest.fixture
 def configured(tmp_path: Path) -> Settings:
     """The settings of a service on the real plans, with its log in a folder of the test's own."""

@@ -19,10 +19,7 @@ from tests.http.test_fixtures import OUTCOMES, request_of
 
 __all__ = ["fhir_server"]
 HOOK = "/cds-services/procedure-funding"
-# Each with something to read: orders in some plan.
-NAMES = sorted(
-    name for name in OUTCOMES if name not in {"us-order-in-no-plan", "two-orders-the-other-selected"}
-)
+NAMES = sorted(name for name, outcomes in OUTCOMES.items() if outcomes)
 
 
 @pytest.fixture

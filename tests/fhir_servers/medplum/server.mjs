@@ -97,7 +97,7 @@ function paged(parameters) {
   const query = new URLSearchParams(parameters);
   query.set('_count', String(size));
   query.set('_offset', String(offset));
-  if (query.has('_sort')) query.set('_sort', query.get('_sort').split(',').join(','));
+  if (query.has('_sort')) query.set('_sort', query.get('_sort').split(',').reverse().join(','));
   return { size, offset, query };
 }
 
