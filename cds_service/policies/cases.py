@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -18,9 +19,20 @@ from cds_service.record.orders import Order, procedure_orders
 from cds_service.record.patient_record import PATIENT_KEY, PatientRecord, QueryAnswer
 
 PATIENT_ID = "example"
-_KEYS = {"cites", "today", "order", "record", "answers", "fundingOutcome", "overlay", "expect"}
+_KEYS = {"cites", "today", "each", "order", "record", "answers", "fundingOutcome", "overlay", "expect"}
+# Written for the codings of a CodeableConcept: the case holds for each code that its member "each" lists, by itself.
+EACH = "each"
 _REQUIRED = {"cites", "today", "order", "expect"}
-_EXPECTATIONS = {"applies", "outcome", "rule", "possibleOutcomes", "outstanding", "findings", "evidence"}
+_EXPECTATIONS = {
+    "applies",
+    "outcome",
+    "redirectTo",
+    "rule",
+    "possibleOutcomes",
+    "outstanding",
+    "findings",
+    "evidence",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class CaseResult:
 
 def read_cases(folder: Path) -> tuple[Case, ...]:
     """The cases below a plan folder, by name. PlanError for a file that is no case."""
-    return tuple(_case(file) for file in sorted((folder / "cases").glob("*.json")))
+    return tuple(case for file in sorted((folder / "cases").glob("*.json")) for case in _cases(file))
 
 
 def run_case(case: Case, policy: Policy, library: Library) -> CaseResult:
@@ -86,6 +98,7 @@ def uncovered(policy: Policy, results: Iterable[CaseResult]) -> Iterator[str]:
 def _faults(expect: Mapping[str, Any], determined: Determination, findings: Findings) -> Iterator[str]:
     found: dict[str, Any] = {
         "outcome": determined.outcome.code if determined.outcome else None,
+        "redirectTo": determined.outcome.redirect_to if determined.outcome else None,
         "rule": determined.rules[0].id if len(determined.rules) == 1 else None,
         "possibleOutcomes": sorted({outcome.code for outcome in determined.possible}),
         "outstanding": [criterion.link_id for criterion in determined.outstanding],
@@ -112,7 +125,8 @@ def _shown(finding: Finding) -> object:
     return list(finding.value) if isinstance(finding.value, tuple) else finding.value
 
 
-def _case(file: Path) -> Case:
+def _cases(file: Path) -> Iterator[Case]:
+    """The cases that a file describes: one, or one for each code of its list."""
     content = read_json(file)
     if not isinstance(content, dict):
         raise PlanError(str(file), "$", "no object", f"an object with {', '.join(sorted(_KEYS))}")
@@ -122,6 +136,29 @@ def _case(file: Path) -> Case:
         raise PlanError(
             str(file), "$", "nothing cited or nothing expected", "at least one clause and one expectation"
         )
+    codes = content.get("each")
+    if codes is None:
+        yield _case(file, content)
+        return
+    if not codes or f'"coding": "{EACH}"' not in json.dumps(content):
+        raise PlanError(
+            str(file), "each", "no codes, or no coding that stands for them", f'"coding": "{EACH}"'
+        )
+    for code in codes:
+        yield _case(file, _with_code(content, code))
+
+
+def _with_code(value: Any, code: Mapping[str, str]) -> Any:
+    """The content of a case with one code in every place that stands for each of them."""
+    if isinstance(value, dict):
+        return {
+            name: [code] if (name, member) == ("coding", EACH) else _with_code(member, code)
+            for name, member in value.items()
+        }
+    return [_with_code(member, code) for member in value] if isinstance(value, list) else value
+
+
+def _case(file: Path, content: Mapping[str, Any]) -> Case:
     try:
         today = date.fromisoformat(content["today"])
     except ValueError:

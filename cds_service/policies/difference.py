@@ -111,7 +111,37 @@ def compared(before: Policy, after: Policy) -> Comparison:
 
 def same_rules_win(before: Policy, after: Policy) -> bool:
     """Whether the same rule with the same outcome decides in every situation."""
+    if [each.domain for each in before.criteria] == [each.domain for each in after.criteria]:
+        return _same_walks(before, after)
     return not compared(before, after).differences
+
+
+def _same_walks(before: Policy, after: Policy) -> bool:
+    """The same for policies with the same criteria in the same order, up to the first difference."""
+    seen: set[tuple[Ref, Ref]] = set()
+    waiting = [(before.diagram.root, after.diagram.root)]
+    while waiting:
+        pair = waiting.pop()
+        if pair in seen:
+            continue
+        seen.add(pair)
+        one, other = pair
+        if one < 0 and other < 0:
+            if _decision(before, leaf_value(one)) != _decision(after, leaf_value(other)):
+                return False
+            continue
+        level = min(
+            side.levels[ref] for side, ref in ((before.diagram, one), (after.diagram, other)) if ref >= 0
+        )
+        size = before.criteria[level].domain.size
+        branches = (_below(before.diagram, one, level, size), _below(after.diagram, other, level, size))
+        waiting += zip(*branches, strict=True)
+    return True
+
+
+def _below(diagram: Diagram, ref: Ref, level: int, size: int) -> tuple[Ref, ...]:
+    """Where a walk goes on from a node for each cell of a level, which the node need not test."""
+    return diagram.children[ref] if ref >= 0 and diagram.levels[ref] == level else (ref,) * size
 
 
 def _shared_criteria(before: Policy, after: Policy) -> Iterator[SharedCriterion]:

@@ -17,8 +17,8 @@ from cds_service.policies.condition_text import as_fhirpath
 from cds_service.policies.conditions import Comparison, Condition, Logic
 from cds_service.policies.domains import Domain, NumberDomain, SeveralChoicesDomain, Value
 from cds_service.policies.examples import example_value, said
-from cds_service.policies.policy import Criterion, Policy, Rule
-from cds_service.policies.reruled import with_rules
+from cds_service.policies.policy import Criterion, Outcome, Policy, Rule
+from cds_service.policies.reruled import Reruling
 
 ALL_CODES = 12
 _OTHER_OPERATORS = {
@@ -44,10 +44,11 @@ class Mutant:
 
 def mutants(policy: Policy) -> Iterator[Mutant]:
     """Every mutant of a policy, in the order of the files: rules, conditions, criteria, codes."""
+    reruling = Reruling(policy)
     for change, rules in (*_rule_changes(policy), *_outcome_changes(policy)):
-        yield Mutant("rule", change, with_rules(policy, rules))
+        yield Mutant("rule", change, reruling.with_rules(rules))
     for change, rules in _condition_changes(policy):
-        yield Mutant("condition", change, with_rules(policy, rules))
+        yield Mutant("condition", change, reruling.with_rules(rules))
     for level, criterion in enumerate(policy.criteria):
         for kind, change, changed in _criterion_changes(criterion):
             criteria = (*policy.criteria[:level], changed, *policy.criteria[level + 1 :])
@@ -72,8 +73,12 @@ def _outcome_changes(policy: Policy) -> Iterator[tuple[str, list[Rule]]]:
     for rule in policy.rules:
         for outcome in outcomes:
             if outcome != rule.outcome:
-                change = f"rule {rule.id}: outcome {outcome.code} instead of {rule.outcome.code}"
+                change = f"rule {rule.id}: outcome {_said(outcome)} instead of {_said(rule.outcome)}"
                 yield change, _with(policy.rules, replace(rule, outcome=outcome))
+
+
+def _said(outcome: Outcome) -> str:
+    return " to ".join(filter(None, (outcome.code, outcome.redirect_to)))
 
 
 def _condition_changes(policy: Policy) -> Iterator[tuple[str, list[Rule]]]:

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -42,6 +43,7 @@ from cds_service.trust.outbound import (
 logger = logging.getLogger(__name__)
 
 LATE = "the server did not answer in time"
+_GRACE_SECONDS = 0.01
 _MOST_SERVERS = 256
 _TOO_MANY_REQUESTS = 429
 _UNAVAILABLE = 503
@@ -86,7 +88,7 @@ class _Server:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One request's reads. ``deadline`` is of the running loop's clock."""
+    """One request's reads. ``deadline`` is of the running loop's clock; once they are ``over``, nothing more is sent."""
 
     base_url: str
     token: Token | None
@@ -94,6 +96,12 @@ class _Reading:
     server: _Server
     turns: asyncio.Semaphore
     deadline: float
+    over: asyncio.Event
+
+    @property
+    def late(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.over.is_set() or asyncio.get_running_loop().time() >= self.deadline
 
 
 class RecordReader:
@@ -120,6 +128,7 @@ class RecordReader:
         self._monotonic = monotonic
         self._now = now
         self._servers: dict[AllowedServer, _Server] = {}
+        self._running: set[asyncio.Task[QueryAnswer]] = set()
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._transport = CheckedTransport(resolve, self._may_be_private, tls)
         self._exchange = Exchange(self._transport, self._limits.connect_seconds)
@@ -143,17 +152,34 @@ class RecordReader:
             server=server[1],
             turns=asyncio.Semaphore(self._limits.parallel_per_request),
             deadline=asyncio.get_running_loop().time() + min(seconds, self._limits.seconds),
+            over=asyncio.Event(),
         )
-        async with asyncio.TaskGroup() as group:
-            tasks = {
-                key: group.create_task(self._answer(key, template, reading))
-                for key, template in queries.items()
-            }
-        return MappingProxyType({key: task.result() for key, task in tasks.items()})
+        tasks = {
+            key: self._started(self._answer(key, template, reading)) for key, template in queries.items()
+        }
+        late = QueryAnswer(not_read=LATE)
+        try:
+            await self._ended(tasks.values(), reading.deadline + _GRACE_SECONDS)
+        finally:
+            reading.over.set()
+        return MappingProxyType({key: task.result() if task.done() else late for key, task in tasks.items()})
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections. Reads that are under way end without an answer."""
         await self._transport.aclose()
+        await self._ended(self._running, asyncio.get_running_loop().time() + self._limits.seconds)
+
+    def _started(self, answer: Coroutine[None, None, QueryAnswer]) -> asyncio.Task[QueryAnswer]:
+        """The task that reads a query. It is never cancelled: it keeps the deadline, even when its caller went away."""
+        task = asyncio.create_task(answer)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    @staticmethod
+    async def _ended(tasks: Collection[asyncio.Task[QueryAnswer]], deadline: float) -> None:
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
 
     def _server(self, base_url: str) -> tuple[str, _Server] | None:
         """The normalised base URL and what is known of its server; None when it may not be read."""
@@ -179,11 +205,8 @@ class RecordReader:
 
     async def _answer(self, key: str, template: str, reading: _Reading) -> QueryAnswer:
         try:
-            async with asyncio.timeout_at(reading.deadline):
-                asked = query(key, template, reading.base_url, reading.patient_id, self._limits.page_size)
-                answer = await self._read(asked, reading)
-        except TimeoutError:
-            answer = QueryAnswer(not_read=LATE)
+            asked = query(key, template, reading.base_url, reading.patient_id, self._limits.page_size)
+            answer = await self._read(asked, reading)
         except QueryNotReadError as error:
             answer = QueryAnswer(not_read=error.why)
         if answer.not_read is not None:
@@ -216,7 +239,9 @@ class RecordReader:
 
     async def _reply(self, asked: Query, url: str, reading: _Reading, room: int) -> Reply:
         """The server's answer to a GET, of up to ``room`` bytes. QueryNotReadError when there is none to go by."""
-        async with reading.turns, reading.server.turns:
+        async with _turn(reading.turns, asked, reading), _turn(reading.server.turns, asked, reading):
+            if reading.late:
+                raise asked.unread(LATE)
             if refusal := reading.server.breaker.refusal():
                 raise asked.unread(refusal)
             with reading.server.breaker.attempt() as attempt:
@@ -227,14 +252,10 @@ class RecordReader:
 
     async def _got(self, asked: Query, url: str, reading: _Reading, room: int, attempt: Attempt) -> Reply:
         try:
-            reply = await self._exchange.get(url, reading.token, room)
+            reply = await self._exchange.get(url, reading.token, room, reading.deadline)
         except httpx.HTTPError as error:
             attempt.failed = True
-            raise asked.unread(_broken(error)) from None
-        except asyncio.CancelledError:
-            # Late is the server's fault; a caller that went away is not.
-            attempt.failed = asyncio.get_running_loop().time() >= reading.deadline or None
-            raise
+            raise asked.unread(LATE if reading.late else _broken(error)) from None
         attempt.failed = reply.status >= 500 or reply.status == _TOO_MANY_REQUESTS
         attempt.wait = self._asked_to_wait(reply)
         return reply
@@ -245,6 +266,20 @@ class RecordReader:
             return None
         seconds = _seconds(reply.retry_after, self._now())
         return None if seconds is None else min(max(seconds, 0.0), self._limits.longest_wait_seconds)
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Semaphore, asked: Query, reading: _Reading) -> AsyncIterator[None]:
+    """Waits for a turn, but not beyond the deadline."""
+    try:
+        async with asyncio.timeout_at(reading.deadline):
+            await turns.acquire()
+    except TimeoutError:
+        raise asked.unread(LATE) from None
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def _none_read(queries: Mapping[str, str], why: str) -> Mapping[str, QueryAnswer]:

@@ -142,10 +142,15 @@ def _built() -> tuple[str, str]:
     with (FOLDER / "pom.xml").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         wanted = _source_digest()
-        if not stamp.is_file() or stamp.read_text() != wanted:
+        if not stamp.is_file() or stamp.read_text() != wanted or not all(map(os.path.isfile, _jars())):
             _compile(maven)
             stamp.write_text(wanted)
-    return java, f"{target / 'classes'}:{(target / 'classpath.txt').read_text().strip()}"
+    return java, os.pathsep.join([str(target / "classes"), *_jars()])
+
+
+def _jars() -> list[str]:
+    """What Maven fetched into its local repository, which somebody may have emptied since."""
+    return (FOLDER / "target" / "classpath.txt").read_text(encoding="utf-8").strip().split(os.pathsep)
 
 
 def _source_digest() -> str:

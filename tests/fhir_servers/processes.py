@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 
@@ -19,10 +20,13 @@ def first_json_line_of(command: Sequence[str], seconds: float) -> Iterator[dict[
     """
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process,  # noqa: S603
+        # Unbuffered: the selector below sees only what is still in the pipe.
+        subprocess.Popen(  # noqa: S603
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        ) as process,
     ):
         try:
-            yield json.loads(_first_json_line(process, errors, seconds))
+            yield json.loads(_first_json_line(command, process, errors, seconds))
         finally:
             end(process)
 
@@ -36,7 +40,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _first_json_line(process: subprocess.Popen[bytes], errors: IO[bytes], seconds: float) -> bytes:
+def _first_json_line(
+    command: Sequence[str], process: subprocess.Popen[bytes], errors: IO[bytes], seconds: float
+) -> bytes:
     assert process.stdout is not None
     deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
@@ -47,6 +53,7 @@ def _first_json_line(process: subprocess.Popen[bytes], errors: IO[bytes], second
                 break
             if line.startswith(b"{"):
                 return line
+    name = Path(command[0]).name
     errors.seek(0)
     said = errors.read()[-2000:].decode(errors="replace")
-    raise RuntimeError(f"{process.args!r}: found no line of JSON in {seconds} s; it said: {said}")
+    raise RuntimeError(f"{name}: found no line of JSON in {seconds} s; it said: {said}")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 VERIFIED = ROOT.parent / "shared" / "codes" / "verified-codes.csv"
 LIBRARY: Library = load_library([ROOT / "plans"])
 CASES = [
-    pytest.param(policy, case, id=f"{policy.id}/{case.file.stem}")
+    pytest.param(policy, case, id=f"{policy.id}/{case.file.stem}/{case.situation.order.codes}")
     for policy in LIBRARY.policies
     for case in read_cases(policy.folder)
 ]

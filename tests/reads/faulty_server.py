@@ -355,6 +355,11 @@ async def failing_second_page(call: Call) -> None:
     await (call.send_json(OUTCOME, status=500) if call.page else two_pages(call))
 
 
+@fault("second page never comes")
+async def missing_second_page(call: Call) -> None:
+    await (asyncio.sleep(FOREVER) if call.page else two_pages(call))
+
+
 @fault("reset on the second page")
 async def resetting_second_page(call: Call) -> None:
     await (call.reset() if call.page else two_pages(call))
@@ -417,6 +422,14 @@ def link(name: str, url: Callable[[Call], object]) -> None:
 
 
 link("endless next", lambda call: call.url_of_page(call.page + 1))
+
+
+@fault("endless next, slowly")
+async def slow_endless_next(call: Call) -> None:
+    await asyncio.sleep(0.1)
+    await FAULTS["endless next"](call)
+
+
 link("next is the same page", lambda call: call.url_of_page(0))
 link("next goes in a circle", lambda call: call.url_of_page((call.page + 1) % 3))
 link("next on another host", lambda call: f"http://localhost:{call.server.port}{BASE_PATH}/stolen?_page=1")
@@ -496,23 +509,38 @@ async def _served(server: FaultyServer, reader: asyncio.StreamReader, writer: as
     try:
         while not writer.is_closing():
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            await _answered(server, head, writer)
+            await _answered(server, head, reader, writer)
     except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
         writer.transport.abort()
     writer.close()
 
 
-async def _answered(server: FaultyServer, head: list[str], writer: asyncio.StreamWriter) -> None:
+async def _answered(
+    server: FaultyServer, head: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     method, target, _ = head[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
     received = Received(method, target, headers)
     server.requests.append(received)
     server.at_once += 1
     server.most_at_once = max(server.most_at_once, server.at_once)
+    answering = asyncio.ensure_future(FAULTS[server.fault](Call(server, received, writer)))
+    gone = asyncio.ensure_future(_disconnected(reader))
     try:
-        await FAULTS[server.fault](Call(server, received, writer))
+        await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            answering.result()
     finally:
+        answering.cancel()
+        gone.cancel()
+        await asyncio.gather(answering, gone, return_exceptions=True)
         server.at_once -= 1
+
+
+async def _disconnected(reader: asyncio.StreamReader) -> None:
+    """Returns when the client has closed the connection, so that no slow answer outlives it."""
+    while not reader.at_eof():
+        await asyncio.sleep(0.02)
 
 
 async def _run(server: FaultyServer, ready: threading.Event, stop: asyncio.Event) -> None:

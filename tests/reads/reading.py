@@ -15,7 +15,7 @@ from cds_service.trust.outbound import Token, allowed_servers
 from tests.reads.faulty_server import FaultyServer
 
 PATIENT = "pat-7f3a"
-SECRET = "s3cret-4c1d-token"
+SECRET = "s3cret-4c1d-token"  # noqa: S105 - of a test
 PATIENT_QUERY = {"patient": "Patient/{{%patient.id}}"}
 CONDITIONS_QUERY = {"conditions": "Condition?patient={{%patient.id}}"}
 QUERIES: Mapping[str, str] = MappingProxyType({**PATIENT_QUERY, **CONDITIONS_QUERY})

@@ -276,7 +276,7 @@ def test_only_a_connection_that_broke_before_any_byte_is_tried_again_and_once(
 ) -> None:
     async def read(server: FaultyServer) -> None:
         async with reader_of(server) as reader:
-            await answers(reader, server, PATIENT_QUERY, 0.2)
+            await answers(reader, server, PATIENT_QUERY, 0.5)
 
     with faulty_server(fault, RECORD) as server:
         asyncio.run(read(server))
@@ -285,21 +285,15 @@ def test_only_a_connection_that_broke_before_any_byte_is_tried_again_and_once(
 
 
 def test_what_is_read_in_time_is_kept_when_the_rest_is_late() -> None:
-    """The second page hangs for one query only."""
-
     async def read(server: FaultyServer) -> Mapping[str, QueryAnswer]:
         async with reader_of(server) as reader:
-            task = asyncio.create_task(answers(reader, server, many(1), 0.3))
-            await asyncio.sleep(0.1)
-            server.fault = "slow header"
-            late = await answers(reader, server, PATIENT_QUERY, 0.2)
-            return {**await task, **late}
+            return await answers(reader, server, QUERIES, 0.3)
 
-    with faulty_server("healthy", RECORD) as server:
+    with faulty_server("second page never comes", RECORD) as server:
         found = asyncio.run(read(server))
 
-    assert ids(found["q0"]) == ["c1", "c2"]
-    assert found["patient"].not_read == LATE
+    assert ids(found["patient"]) == [PATIENT]
+    assert (found["conditions"].not_read, found["conditions"].resources) == (LATE, ())
 
 
 def test_the_readers_own_limit_ends_a_read_before_the_callers_deadline() -> None:
@@ -335,7 +329,7 @@ def test_a_server_that_fails_five_times_running_is_left_alone_until_it_heals(fau
         seen = []
         async with reader_of(server, monotonic=clock) as reader:
             for _ in range(6):
-                seen += [(await answers(reader, server, PATIENT_QUERY, 0.05))["patient"].not_read]
+                seen += [(await answers(reader, server, PATIENT_QUERY, 0.3))["patient"].not_read]
             assert len(server.requests) == 5
             clock.seconds += 9.9
             seen += [(await answers(reader, server, PATIENT_QUERY))["patient"].not_read]
@@ -404,20 +398,56 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks_within_reason(fault: str,
         asyncio.run(read(server))
 
 
+async def left(reader: RecordReader, server: FaultyServer, fault: str, seconds: float) -> None:
+    """A read whose caller goes away once the server has been asked."""
+    server.fault = fault
+    asked = len(server.requests)
+    task = asyncio.create_task(answers(reader, server, CONDITIONS_QUERY, seconds))
+    while len(server.requests) == asked:
+        await asyncio.sleep(0.005)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
 def test_a_caller_that_goes_away_is_no_fault_of_the_server() -> None:
     async def read(server: FaultyServer) -> Mapping[str, QueryAnswer]:
         async with reader_of(server) as reader:
             for _ in range(6):
-                task = asyncio.create_task(answers(reader, server, PATIENT_QUERY))
-                await asyncio.sleep(0.02)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-            assert len(server.requests) == 6
+                await left(reader, server, "slow header", 1.0)
             server.fault = "healthy"
             return await answers(reader, server, PATIENT_QUERY)
 
     with faulty_server("slow header", RECORD) as server:
         assert ids(asyncio.run(read(server))["patient"]) == [PATIENT]
+
+
+def test_no_further_page_is_asked_for_a_caller_that_went_away() -> None:
+    async def read(server: FaultyServer) -> None:
+        async with reader_of(server) as reader:
+            await left(reader, server, "endless next, slowly", 1.0)
+            await asyncio.sleep(0.3)
+
+    with faulty_server("endless next, slowly", RECORD) as server:
+        asyncio.run(read(server))
+
+    assert len(server.requests) == 1
+
+
+def test_a_reader_that_is_closed_ends_what_is_under_way() -> None:
+    async def read(server: FaultyServer) -> tuple[Mapping[str, QueryAnswer], float]:
+        async with reader_of(server) as reader:
+            task = asyncio.create_task(answers(reader, server, CONDITIONS_QUERY, 4.0))
+            while not server.requests:
+                await asyncio.sleep(0.005)
+        started = time.perf_counter()
+        return await task, time.perf_counter() - started
+
+    with faulty_server("slow header", RECORD) as server:
+        found, seconds = asyncio.run(read(server))
+
+    assert found["conditions"].not_read is not None
+    assert seconds < 1
 
 
 def test_one_server_that_fails_does_not_keep_another_from_being_read() -> None:

@@ -12,7 +12,7 @@ BUSY_LATELY = "the server was busy a moment ago"
 
 @dataclass
 class Attempt:
-    """How one exchange with a server went: ``failed`` is None while, or when, it says nothing about the server.
+    """How one exchange with a server went: ``failed`` is None until that is known.
 
     ``wait``: the seconds that the server asked to be left alone.
     """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import httpcore
@@ -16,8 +18,25 @@ from cds_service.trust.outbound import address_refusal
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MayBePrivate = Callable[[str, int], bool]
 
+_deadline: ContextVar[float] = ContextVar("deadline of the exchange", default=math.inf)
+
 _IDLE_SECONDS = 15.0
 _MOST_IDLE = 64
+
+
+def keep_deadline(deadline: float) -> None:
+    """Let whatever the current task does on connections time out at ``deadline``, of the running loop's clock.
+
+    Cancelling instead would be simpler, but httpcore's pool keeps, for ever, connections whose request was cancelled at
+    the wrong moment.
+    """
+    _deadline.set(deadline)
+
+
+def _within(timeout: float | None) -> float:
+    """The seconds that an operation may take when it may take ``timeout`` and must keep the deadline."""
+    left = _deadline.get() - asyncio.get_running_loop().time()
+    return max(0.0, left if timeout is None else min(left, timeout))
 
 
 class ForbiddenAddressError(httpcore.ConnectError):
@@ -68,12 +87,22 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(_within(timeout)):
                 addresses = await self._checked(host, port)
-                return await self._connected(addresses, port, local_address, socket_options)
         except TimeoutError:
-            raise httpcore.ConnectTimeout("no connection in time") from None
+            raise httpcore.ConnectTimeout("the name was not resolved in time") from None
+        failure: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError("no address")
+        for address in addresses:
+            left = _within(timeout) - (asyncio.get_running_loop().time() - started)
+            try:
+                return _Stream(
+                    await self._network.connect_tcp(address, port, left, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
     async def _checked(self, host: str, port: int) -> Sequence[str]:
         try:
@@ -86,28 +115,9 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
                 raise ForbiddenAddressError(refusal)
         return addresses
 
-    async def _connected(
-        self,
-        addresses: Sequence[str],
-        port: int,
-        local_address: str | None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
-    ) -> httpcore.AsyncNetworkStream:
-        """A connection to the first address that takes one."""
-        failure = httpcore.ConnectError("the name has no address")
-        for address in addresses:
-            try:
-                connected = await self._network.connect_tcp(
-                    address, port, local_address=local_address, socket_options=socket_options
-                )
-                return _Stream(connected)
-            except httpcore.ConnectError as error:
-                failure = error
-        raise failure
-
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that knows whether any byte has come since the last request was written."""
+    """A connection that keeps the deadline, and knows whether any byte has come since a request was written."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
@@ -115,7 +125,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            data = await self._inner.read(max_bytes, timeout)
+            data = await self._inner.read(max_bytes, _within(timeout))
         except (httpcore.ReadError, OSError) as error:
             raise self._broken() from error
         if not data and not self._answered:
@@ -126,7 +136,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._answered = self._answered and not buffer
         try:
-            await self._inner.write(buffer, timeout)
+            await self._inner.write(buffer, _within(timeout))
         except OSError as error:
             raise httpcore.WriteError("the connection broke") from error
 
@@ -139,7 +149,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, _within(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

