@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from cds_service.authoring.drawing import drawn_as_svg
 from cds_service.errors import (
     BodyTooLargeError,
     CdsServiceError,
@@ -35,6 +36,7 @@ from cds_service.hooks.cards import determination_extension
 from cds_service.hooks.discovery import SERVICE_ID, services
 from cds_service.hooks.requests import HookRequest, hook_request
 from cds_service.policies.library import Library, load_library
+from cds_service.policies.policy import Policy
 from cds_service.record.patient_record import QueryAnswer
 from cds_service.record.reads import Limits, RecordReader
 from cds_service.service import Decision, Terms, decide, queries_to_read
@@ -209,14 +211,24 @@ def _add_pages(app: FastAPI, state: State) -> None:
 
     @app.get("/policies/{policy_id}")
     async def policy(policy_id: str) -> Response:
-        found = [each for each in state.loaded_library().policies if each.id == policy_id]
-        if not found:
-            raise HTTPException(404, "no policy of this id is in use")
-        return _page(policy_page(found[0]))
+        return _page(policy_page(_policy(state, policy_id)))
+
+    @app.get("/policies/{policy_id}/diagram.svg")
+    async def diagram(policy_id: str) -> Response:
+        picture = drawn_as_svg(_policy(state, policy_id))
+        return Response(picture, media_type="image/svg+xml", headers=SECURITY_HEADERS)
 
     @app.get("/static/style.css")
     async def style() -> Response:
         return Response(style_sheet(), media_type="text/css", headers=SECURITY_HEADERS)
+
+
+def _policy(state: State, policy_id: str) -> Policy:
+    """The policy of this id that is in use."""
+    for policy in state.loaded_library().policies:
+        if policy.id == policy_id:
+            return policy
+    raise HTTPException(404, "no policy of this id is in use")
 
 
 def _page(html: str) -> Response:

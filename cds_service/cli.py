@@ -102,8 +102,8 @@ def run_cases(
     ] = False,
 ) -> None:
     """Run the plans' own cases. Fails when one fails, when a plan has none, or when a rule or a value has no case."""
+    from cds_service.authoring.scaffold import still_to_write
     from cds_service.policies.cases import read_cases, run_case, uncovered
-    from cds_service.policies.scaffold import still_to_write
 
     library = _loaded(plans)
     passed = failed = 0
@@ -136,8 +136,8 @@ def run_cases(
 
 def _all_killed(library: Library) -> bool:
     """Whether every change to a policy makes one of its cases fail; those that do not are listed."""
+    from cds_service.authoring.mutation import mutation_result
     from cds_service.policies.cases import read_cases
-    from cds_service.policies.mutation import mutation_result
 
     survivors = 0
     for policy in library.policies:
@@ -164,7 +164,7 @@ def new_policy(
     ] = None,
 ) -> None:
     """Make the folder of a new policy: it passes check, and fails test until its texts and cases are written."""
-    from cds_service.policies.scaffold import directory_in, payer, scaffolded, write_policy
+    from cds_service.authoring.scaffold import directory_in, payer, scaffolded, write_policy
 
     settings = Settings()
     where, today = plans or settings.plans[0], datetime.now(ZoneInfo(settings.time_zone)).date()
@@ -194,8 +194,8 @@ def explain_policy(
     plans: Annotated[list[Path] | None, typer.Option(help="Folders of plan folders; else CDS_PLANS.")] = None,
 ) -> None:
     """Print a policy as a page: rules, decision table, questions, and which are asked first."""
-    from cds_service.policies.drawing import drawn_as_svg
-    from cds_service.policies.explain import explained
+    from cds_service.authoring.drawing import drawn_as_svg
+    from cds_service.authoring.explain import explained
 
     library = _loaded(plans)
     found = [policy for policy in library.policies if policy.id == policy_id]
@@ -226,7 +226,7 @@ def compare_versions(
 
     Exit code 0 when no outcome differs, 1 when one does, 2 when a folder cannot be used.
     """
-    from cds_service.policies.versions import differences_told, policy_in
+    from cds_service.authoring.versions import differences_told, policy_in
 
     try:
         told, differs = differences_told(policy_in(old, plans), policy_in(new, plans))

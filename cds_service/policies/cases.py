@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cds_service.errors import PlanError
 from cds_service.policies.determination import FINAL, Determination, determination
+from cds_service.policies.domains import Value
 from cds_service.policies.findings import NO_FUNDING_POLICY, Answers, Finding, Findings, Situation
 from cds_service.policies.library import Library
 from cds_service.policies.loading.documents import read_json
@@ -183,10 +185,15 @@ def _case(file: Path, content: Mapping[str, Any]) -> Case:
 def _answers(content: Mapping[str, Any]) -> Answers | None:
     if "answers" not in content:
         return None
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in content["answers"].items()
-    }
+    values = {name: _answer(value) for name, value in content["answers"].items()}
     return Answers(None, content["today"], values)
+
+
+def _answer(value: Any) -> Value | None:
+    """An answer as JSON has it: a list is a selection of options, a decimal is exact."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return tuple(value) if isinstance(value, list) else cast(Value | None, value)
 
 
 def _check_members(

@@ -157,20 +157,21 @@ class RecordReader:
         tasks = {
             key: self._started(self._answer(key, template, reading)) for key, template in queries.items()
         }
-        late = QueryAnswer(not_read=LATE)
         try:
             await self._ended(tasks.values(), reading.deadline + _GRACE_SECONDS)
         finally:
             reading.over.set()
-        return MappingProxyType({key: task.result() if task.done() else late for key, task in tasks.items()})
+        return MappingProxyType({key: _result(task) for key, task in tasks.items()})
 
     async def aclose(self) -> None:
         """Close all connections. Reads that are under way end without an answer."""
-        await self._transport.aclose()
+        for task in self._running:
+            task.cancel()
         await self._ended(self._running, asyncio.get_running_loop().time() + self._limits.seconds)
+        await self._transport.aclose()
 
     def _started(self, answer: Coroutine[None, None, QueryAnswer]) -> asyncio.Task[QueryAnswer]:
-        """The task that reads a query. It is never cancelled: it keeps the deadline, even when its caller went away."""
+        """The task that reads a query. It keeps the deadline by itself, even when its caller went away."""
         task = asyncio.create_task(answer)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -280,6 +281,10 @@ async def _turn(turns: asyncio.Semaphore, asked: Query, reading: _Reading) -> As
         yield
     finally:
         turns.release()
+
+
+def _result(task: asyncio.Task[QueryAnswer]) -> QueryAnswer:
+    return task.result() if task.done() and not task.cancelled() else QueryAnswer(not_read=LATE)
 
 
 def _none_read(queries: Mapping[str, str], why: str) -> Mapping[str, QueryAnswer]:

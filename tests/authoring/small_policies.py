@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from cds_service.authoring.reruled import with_rules
 from cds_service.policies.conditions import Comparison, Condition, Logic
 from cds_service.policies.domains import (
     BooleanDomain,
@@ -22,7 +23,6 @@ from cds_service.policies.domains import (
 )
 from cds_service.policies.library import Library, load_library
 from cds_service.policies.policy import ELIGIBLE, IFR_REQUIRED, NOT_NORMALLY_FUNDED, Outcome, Policy, Rule
-from cds_service.policies.reruled import with_rules
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "plans"
 NAMES = ("a", "b", "c", "d")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.authoring.mutants import ALL_CODES
 from cds_service.policies import cases
 from cds_service.policies.loading import extensions
 from cds_service.policies.loading.questionnaire import CRITERION_TYPES
-from cds_service.policies.mutants import ALL_CODES
 from cds_service.policies.policy import OUTCOME_CODES
 from tests.authoring.small_policies import FIXTURES
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from typer.testing import CliRunner, Result
 
+from cds_service.authoring.changes import changes
+from cds_service.authoring.difference import Comparison, Decision, compared, same_rules_win
 from cds_service.cli import app
-from cds_service.policies.changes import changes
 from cds_service.policies.conditions import read_condition
-from cds_service.policies.difference import Comparison, Decision, compared, same_rules_win
 from cds_service.policies.domains import BooleanDomain, ChoiceDomain, Domain, NumberDomain, Value
 from cds_service.policies.policy import ELIGIBLE, NOT_NORMALLY_FUNDED, Policy
 from tests.authoring.small_policies import (

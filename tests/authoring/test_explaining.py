@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from typer.testing import CliRunner, Result
 
+from cds_service.authoring.drawing import drawn_as_svg
+from cds_service.authoring.explain import WIDTH, explained, in_cells, ways
+from cds_service.authoring.layout import layout
 from cds_service.cli import app
 from cds_service.policies.domains import NumberDomain
-from cds_service.policies.drawing import drawn_as_svg
-from cds_service.policies.explain import WIDTH, explained, in_cells, ways
-from cds_service.policies.layout import layout
 from cds_service.policies.policy import Policy
 from tests.authoring.small_policies import (
     FIXTURES,

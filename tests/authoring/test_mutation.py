@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from typer.testing import CliRunner, Result
 
+from cds_service.authoring.condition_text import as_fhirpath
+from cds_service.authoring.mutants import ALL_CODES, Mutant, mutants
+from cds_service.authoring.mutation import is_equivalent, mutation_result
 from cds_service.cli import app
 from cds_service.policies.cases import Case, read_cases, run_case
-from cds_service.policies.condition_text import as_fhirpath
 from cds_service.policies.conditions import Comparison, Condition, Logic, read_condition
 from cds_service.policies.library import Library
-from cds_service.policies.mutants import ALL_CODES, Mutant, mutants
-from cds_service.policies.mutation import is_equivalent, mutation_result
 from cds_service.policies.policy import Policy
 from cds_service.policies.questions import Questions
 from tests.authoring.small_policies import (

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from cds_service.errors import PlanError
 from cds_service.policies.conditions import built, comparisons
-from cds_service.policies.diagram import Diagram, DiagramBuilder, DiagramTooLargeError, leaf
-from cds_service.policies.domains import Domain, NumberDomain, Value
+from cds_service.policies.diagram import Diagram, DiagramBuilder, DiagramTooLargeError
 from cds_service.policies.loading.documents import Document, Problems, read_document, shape_problems
 from cds_service.policies.loading.plan import (
     INDIVIDUAL_FUNDING,
@@ -33,6 +32,7 @@ from cds_service.policies.policy import (
     Policy,
     Rule,
 )
+from cds_service.policies.rule_diagram import cut, drawn
 from cds_service.record.commissioners import Directory
 from cds_service.record.resources import members, text
 
@@ -155,23 +155,7 @@ def _criteria(
         if item["linkId"] in reading.criteria.keys() - names - steering:
             expected = "a criterion that some rule's condition uses"
             problems.add(reading.document.problem(path, item["linkId"], expected))
-    thresholds = {
-        name: [(each.operator, each.value) for each in used if each.criterion == name] for name in names
-    }
-    return tuple(
-        replace(criterion, domain=_cut(criterion.domain, thresholds[name]))
-        for name, criterion in reading.criteria.items()
-        if name in names
-    )
-
-
-def _cut(domain: Domain, thresholds: Sequence[tuple[str, Value]]) -> Domain:
-    if not isinstance(domain, NumberDomain):
-        return domain
-    # What is no number is left out here and refused where the diagram is built.
-    return domain.cut_by(
-        (operator, value) for operator, value in thresholds if isinstance(value, int | Decimal)
-    )
+    return tuple(cut(criterion, used) for name, criterion in reading.criteria.items() if name in names)
 
 
 def _policy(
@@ -213,22 +197,28 @@ def _policy(
 
 
 def build_diagram(plan: Document, criteria: tuple[Criterion, ...], rules: tuple[Rule, ...]) -> Diagram:
-    """The rules as one diagram, built from the last to the first. PlanError for a bad value or too large a size."""
+    """The rules as one diagram. PlanError for a value that a criterion cannot have, or too large a diagram."""
     builder = DiagramBuilder([each.domain.size for each in criteria], MAX_NODES)
     levels = {each.link_id: level for level, each in enumerate(criteria)}
     domains = {each.link_id: each.domain for each in criteria}
-    root = leaf(len(rules) - 1)
-    for position, rule in reversed(list(enumerate(rules))):
-        if rule.logic is None:
-            continue
-        where = _condition_path(position)
-        try:
-            root = builder.choose(built(rule.logic, builder, levels, domains), leaf(position), root)
-        except DiagramTooLargeError as error:
-            raise plan.problem(where, str(error), "simpler rules, or criteria in another order") from None
-        except (ValueError, ArithmeticError) as error:
-            raise plan.problem(where, rule.condition, str(error)) from None
-    return builder.finished(root)
+    try:
+        for position, rule in enumerate(rules):
+            with _refused_at(plan, position, rule):
+                if rule.logic is not None:
+                    built(rule.logic, builder, levels, domains)
+        return drawn(criteria, rules, builder)
+    except DiagramTooLargeError as error:
+        expected = "simpler rules, or criteria in another order"
+        raise plan.problem("action[0].action", str(error), expected) from None
+
+
+@contextmanager
+def _refused_at(plan: Document, position: int, rule: Rule) -> Iterator[None]:
+    """What the enclosed building of a condition refuses, as a problem of its rule."""
+    try:
+        yield
+    except (ValueError, ArithmeticError) as error:
+        raise plan.problem(_condition_path(position), rule.condition, str(error)) from None
 
 
 def _condition_path(position: int) -> str:

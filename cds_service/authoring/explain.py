@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from textwrap import wrap
 
-from cds_service.policies.condition_text import in_words
+from cds_service.authoring.condition_text import in_words
+from cds_service.authoring.examples import said
+from cds_service.authoring.tables import table
 from cds_service.policies.diagram import Ref, leaf_value
 from cds_service.policies.domains import BooleanDomain, ChoiceDomain, NumberDomain, SeveralChoicesDomain
-from cds_service.policies.examples import said
 from cds_service.policies.policy import Criterion, Policy, Rule
 from cds_service.policies.questions import Questions
-from cds_service.policies.tables import table
 
 WIDTH = 110
 # Beyond so many criteria a table is too wide, and each way to a rule is written as a line.

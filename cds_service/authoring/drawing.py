@@ -8,9 +8,9 @@ from html import escape
 from itertools import pairwise
 from textwrap import wrap
 
+from cds_service.authoring.explain import in_cells
+from cds_service.authoring.layout import Layout, Stop, layout
 from cds_service.policies.diagram import Diagram, Ref, leaf_value
-from cds_service.policies.explain import in_cells
-from cds_service.policies.layout import Layout, Stop, layout
 from cds_service.policies.policy import (
     ADVICE,
     ELIGIBLE,

@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import reduce
 from math import prod
 
+from cds_service.authoring.examples import example_value
 from cds_service.policies.diagram import (
     FALSE,
     TRUE,
@@ -32,7 +33,6 @@ from cds_service.policies.domains import (
     SeveralChoicesDomain,
     Value,
 )
-from cds_service.policies.examples import example_value
 from cds_service.policies.policy import Criterion, Outcome, Policy
 
 MOST_NODES = 200_000

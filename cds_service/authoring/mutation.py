@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cds_service.authoring.difference import same_rules_win
+from cds_service.authoring.mutants import Mutant, mutants
 from cds_service.policies.cases import Case, run_case
-from cds_service.policies.difference import same_rules_win
 from cds_service.policies.library import Library
-from cds_service.policies.mutants import Mutant, mutants
 from cds_service.policies.policy import Policy
 from cds_service.policies.questions import Questions
 
