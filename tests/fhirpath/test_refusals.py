@@ -107,11 +107,7 @@ def test_a_policy_expression_that_can_never_be_right_is_refused_with_its_place(
     variables = {"conditions": "Bundle", "untyped": None}
 
     with pytest.raises(FhirPathTypeError) as raised:
-        compiled = compile_expression(
-            text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"}
-        )
-
-    assert compiled.text == text
+        compile_expression(text, context="Patient", variables=variables, strict=True, value_sets={"urn:vs"})
 
     assert message in raised.value.message
     assert raised.value.position == position, text[raised.value.position :]

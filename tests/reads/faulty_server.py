@@ -56,6 +56,7 @@ class FaultyServer:
     port: int = 0
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    open_connections: int = 0
     at_once: int = 0
     most_at_once: int = 0
     tls: ssl.SSLContext | None = None
@@ -506,13 +507,16 @@ async def another_patient(call: Call) -> None:
 
 async def _served(server: FaultyServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     server.connections += 1
+    server.open_connections += 1
     try:
         while not writer.is_closing():
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             await _answered(server, head, reader, writer)
     except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
         writer.transport.abort()
-    writer.close()
+    finally:
+        server.open_connections -= 1
+        writer.close()
 
 
 async def _answered(

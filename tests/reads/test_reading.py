@@ -450,6 +450,18 @@ def test_a_reader_that_is_closed_ends_what_is_under_way() -> None:
     assert time.perf_counter() - started < 2
 
 
+def test_no_connection_is_left_over_from_reads_that_were_late() -> None:
+    async def read(server: FaultyServer) -> int:
+        async with reader_of(server, limits=Limits(breaker_failures=1_000)) as reader:
+            for n in range(100):
+                await asyncio.gather(*(answers(reader, server, seconds=0.002 + n / 5_000) for _ in range(3)))
+            await asyncio.sleep(0.2)
+            return server.open_connections
+
+    with faulty_server("slow header", RECORD) as server:
+        assert asyncio.run(read(server)) == 0
+
+
 def test_one_server_that_fails_does_not_keep_another_from_being_read() -> None:
     async def read(ill: FaultyServer, well: FaultyServer) -> Mapping[str, QueryAnswer]:
         reader = RecordReader(allowed_servers([ill.base_url, well.base_url]), tls=TLS)
