@@ -7,7 +7,7 @@ Everything here is pure: it is handed the request, the library, the time and fre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
@@ -133,14 +133,14 @@ def decide(
 
 def _decided(
     order: Order,
-    policies: Iterable[Policy],
+    policies: tuple[Policy, ...],
     payers: Commissioners,
     record: PatientRecord,
     library: Library,
     terms: Terms,
 ) -> Iterator[OrderDecision]:
     """The decisions of one order's policies, which come funding first: advice may depend on what funding says."""
-    said = [UNDETERMINED if _needs_commissioner(tuple(policies), payers) else NO_FUNDING_POLICY]
+    said = [UNDETERMINED if _needs_commissioner(policies, payers) else NO_FUNDING_POLICY]
     for policy in policies:
         if policy.commissioner is None or policy.commissioner in payers.organizations:
             outcome = max(said, key=_RESTRICTIVENESS.index)

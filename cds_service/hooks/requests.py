@@ -82,9 +82,10 @@ def _access(body: Mapping[str, Any]) -> FhirAccess | None:
 def _orders(context: Mapping[str, Any], hook: str, patient_id: str) -> tuple[Order, ...]:
     drafts = _drafts(context)
     chosen = drafts if hook == ORDER_SIGN else _selected(drafts, context)
-    for position, draft in drafts.items():
+    for position, draft in chosen.items():
         reference = text(draft, "subject", "reference")
-        if position in chosen and reference is not None and logical_id(reference) != patient_id:
+        is_ours = draft.get("resourceType") == "ServiceRequest"
+        if is_ours and reference is not None and logical_id(reference) != patient_id:
             where = f"context.draftOrders.entry[{position}].resource.subject"
             raise RequestError(where, "a reference to somebody else", "the patient of context.patientId")
     return procedure_orders(chosen.values())
