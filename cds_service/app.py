@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -139,9 +140,10 @@ def create_app(
 def record_reader(settings: Settings) -> RecordReader:
     """What reads the callers' FHIR servers: those configured; in development mode, when none is configured, any."""
     return RecordReader(
-        allowed_servers(settings.fhir_servers),
+        allowed_servers(settings.fhir_servers, private_addresses=settings.fhir_private_addresses),
         limits=Limits(seconds=settings.read_seconds),
         any_server=settings.clients is None and not settings.fhir_servers,
+        tls=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None,
     )
 
 

@@ -44,6 +44,9 @@ def serve(
     from cds_service.app import create_app
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What these say of requests holds URLs with ids of patients, and headers.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.INFO)
     settings = Settings()
     if settings.clients is None:
         if host not in _LOOPBACK and not settings.development:

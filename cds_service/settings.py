@@ -39,6 +39,14 @@ class Settings(BaseSettings):
         default=(),
         description="Base URLs of the FHIR servers that may be read, separated by commas; in development mode any.",
     )
+    fhir_private_addresses: bool = Field(
+        default=False,
+        description="Whether the configured FHIR servers' names may resolve to addresses of a private network.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificates of the authorities that FHIR servers are trusted by, as PEM; else the usual.",
+    )
     read_seconds: float = Field(
         default=4.5, gt=0, le=60, description="How long reading a record from a FHIR server may take in all."
     )

@@ -13,6 +13,9 @@ from hypothesis import settings
 
 from cds_service.app import create_app
 from cds_service.settings import Settings
+from tests.reads.summary import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 ROOT = Path(__file__).parents[1]
 

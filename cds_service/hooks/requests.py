@@ -64,7 +64,7 @@ def hook_request(body: object) -> HookRequest:
 
 
 def _access(body: Mapping[str, Any]) -> FhirAccess | None:
-    """None when the request names no FHIR server, or gives a token that no server could be shown."""
+    """None when the request names no FHIR server, or gives a token that has expired or that no server could be shown."""
     server = text(body, "fhirServer")
     if server is None:
         return None
@@ -72,11 +72,13 @@ def _access(body: Mapping[str, Any]) -> FhirAccess | None:
     if not isinstance(authorization, Mapping):
         return FhirAccess(server, None, None)
     seconds = authorization.get("expires_in")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        seconds = None
     try:
         token = Token(text(authorization, "access_token") or "")
     except ValueError:
         return None
-    return FhirAccess(server, token, seconds if isinstance(seconds, int) and seconds > 0 else None)
+    return None if seconds is not None and seconds <= 0 else FhirAccess(server, token, seconds)
 
 
 def _orders(context: Mapping[str, Any], hook: str, patient_id: str) -> tuple[Order, ...]:

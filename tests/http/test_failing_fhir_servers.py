@@ -71,6 +71,24 @@ def test_when_nothing_could_be_read_the_caller_is_told_which_keys(client: TestCl
     assert server.base_url not in diagnostics
 
 
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        {"access_token": "t", "token_type": "Bearer", "expires_in": 0},
+        {"access_token": "t", "token_type": "Bearer", "expires_in": -5},
+        {"access_token": "t\nHost: evil", "token_type": "Bearer", "expires_in": 60},
+        {"access_token": "", "token_type": "Bearer", "expires_in": 60},
+    ],
+    ids=["expired now", "expired", "a token that smuggles", "no token"],
+)
+def test_a_token_that_cannot_be_used_opens_nothing(client: TestClient, authorization: dict[str, Any]) -> None:
+    with faulty_server("healthy", RECORD) as server:
+        request = request_to(server.base_url, coverages=None) | {"fhirAuthorization": authorization}
+        answer = client.post(HOOK, json=request)
+
+    assert (answer.status_code, server.requests) == (412, [])
+
+
 def test_an_unread_form_leaves_the_questions_open(client: TestClient) -> None:
     with faulty_server("500", RECORD) as server:
         request = request_to(server.base_url, coverages=None, conditions=bundle(), procedures=bundle())
