@@ -53,6 +53,8 @@ class Model:
     def __init__(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
         self._definitions = definitions
         self._elements: dict[str, Mapping[str, Element]] = {}
+        # Asked for every resource of a Bundle, about few types: answers are kept.
+        self._kinship: dict[tuple[str, str], bool] = {}
         self.system_of = {
             name: _SYSTEM_OF.get(name, "System.String")
             for name, definition in definitions.items()
@@ -84,7 +86,13 @@ class Model:
 
     def is_a(self, type_: str, other: str) -> bool:
         """Whether ``type_`` is ``other`` or specialises it."""
-        return other in {type_, "System.Any"} or any(base == other for base in self.bases(type_))
+        known = self._kinship.get((type_, other))
+        if known is None:
+            known = other in {type_, "System.Any"} or any(base == other for base in self.bases(type_))
+            # Types that no definition names come from data: they are not kept, there is no end of them.
+            if type_ in self._definitions:
+                self._kinship[type_, other] = known
+        return known
 
     def elements(self, type_: str) -> Mapping[str, Element]:
         """The elements of the type by name, inherited ones too."""

@@ -150,7 +150,7 @@ class Findings:
         results = self._evaluated(proof, criterion.item)
         if not results:
             return None
-        values = [each.get("code") if isinstance(each, Mapping) else each for each in results]
+        values = [each.get("code") if isinstance(each, dict) else each for each in results]
         if isinstance(criterion.domain, SeveralChoicesDomain):
             values = [tuple(values)]
         if len(values) > 1:
@@ -169,7 +169,7 @@ class Findings:
         return tuple(
             Evidence(_reference(resource), resource_date(resource))
             for resource in found
-            if isinstance(resource, Mapping)
+            if isinstance(resource, dict)
         )
 
     def _evaluated(self, expression: Expression, item: Resource | None) -> list[Any]:

@@ -115,7 +115,7 @@ def query_answer(sent: object, resource_type: str, patient_id: str) -> QueryAnsw
     """
     if sent is None:
         return QueryAnswer()
-    if not isinstance(sent, Mapping):
+    if not isinstance(sent, dict):
         return QueryAnswer(not_read="the value sent is no FHIR resource")
     kind = sent.get("resourceType")
     if kind == resource_type:
@@ -134,7 +134,7 @@ def _answer_of_bundle(bundle: Resource, resource_type: str, patient_id: str) -> 
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         return QueryAnswer(not_read="the Bundle's entry is no list")
-    resources = [entry.get("resource") if isinstance(entry, Mapping) else None for entry in entries]
+    resources = [entry.get("resource") if isinstance(entry, dict) else None for entry in entries]
     if any(_is_failure(resource) for resource in resources):
         return QueryAnswer(not_read="the client could read it only in part")
     answer = _answer(resources, resource_type, patient_id)
@@ -146,7 +146,7 @@ def _answer_of_bundle(bundle: Resource, resource_type: str, patient_id: str) -> 
 
 def _is_failure(resource: object) -> bool:
     return (
-        isinstance(resource, Mapping)
+        isinstance(resource, dict)
         and resource.get("resourceType") == "OperationOutcome"
         and any(issue.get("severity") in _FAILED for issue in members(resource, "issue"))
     )
@@ -165,7 +165,7 @@ def _answer(resources: list[Any], resource_type: str, patient_id: str) -> QueryA
 
 
 def _fault(resource: object, resource_type: str, patient_id: str) -> str | None:
-    if not isinstance(resource, Mapping):
+    if not isinstance(resource, dict):
         return "an entry without a resource"
     if resource.get("resourceType") != resource_type:
         return f"an entry that is no {resource_type}"

@@ -11,16 +11,16 @@ Resource = Mapping[str, Any]
 
 def members(value: object, name: str) -> Iterator[Resource]:
     """The objects in the list ``value[name]``; whatever is not an object is passed over."""
-    found = value.get(name) if isinstance(value, Mapping) else None
+    found = value.get(name) if isinstance(value, dict) else None
     for item in found if isinstance(found, list) else ():
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             yield item
 
 
 def text(value: object, *path: str) -> str | None:
     """The string at ``path`` below ``value``, or None when there is none."""
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, str) and value else None
 
 
