@@ -3,9 +3,9 @@
     python benchmarks/deciding.py
 
 Prints for each policy how long its diagram takes to build, and, in microseconds once the findings are known: the walk
-that finds every outcome still possible; a whole determination with its outstanding questions (asked before, and for the first
-time); and the alternative, trying every completion of the unknowns with the rules in order (medians over the cases; the
-alternative only where there are at most 10,000 completions).
+that finds every outcome still possible; a whole determination with its outstanding questions, asked before and for the
+first time; and the alternative, trying every completion of the unknowns with the rules in order (medians over the cases;
+the alternative only where there are at most 10,000 completions).
 """
 
 from __future__ import annotations

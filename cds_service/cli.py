@@ -1,4 +1,4 @@
-"""The command line: serve, check, test, decide; and for authors new, explain, diff."""
+"""The command line: serve, decide, probe, settings; for authors check, test, new, explain, diff."""
 
 from __future__ import annotations
 
