@@ -190,6 +190,8 @@ def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> No
         entry = _entry(asked, decision, library, client, now, body, answer, started)
         await anyio.to_thread.run_sync(_write_down, state.log, entry)
         logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
+        for key, count in decision.passed_over.items():
+            logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
         return Response(answer, media_type=_JSON)
 
     @app.get("/livez")

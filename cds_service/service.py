@@ -74,10 +74,11 @@ class OrderDecision:
 
 @dataclass(frozen=True)
 class Decision:
-    """A hook response and what was determined on the way."""
+    """A hook response, what was determined on the way, and by query how many entries of the record were passed over."""
 
     response: dict[str, Any]
     decisions: tuple[OrderDecision, ...]
+    passed_over: Mapping[str, int]
 
 
 def queries_to_read(request: HookRequest, library: Library, today: date) -> dict[str, str]:
@@ -128,7 +129,8 @@ def decide(
         for order, policies in unasked
     ]
     cards = [card for card in (*funding, *asking, *advice) if card is not None]
-    return Decision({"cards": cards}, decisions)
+    passed_over = {key: len(answer.refused) for key, answer in record.answers.items() if answer.refused}
+    return Decision({"cards": cards}, decisions, passed_over)
 
 
 def _decided(

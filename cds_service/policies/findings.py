@@ -34,6 +34,8 @@ _DATES = (
 _PERIODS = ("performedPeriod", "onsetPeriod", "effectivePeriod", "period")
 
 
+# What one expression may cost, in items looked at: some tenths of a second, and many times what a plan of ours needs.
+MOST_STEPS = 200_000
 # The variable that tells an advice plan what the funding policies said of the order, and what it says when none did.
 FUNDING_OUTCOME, NO_FUNDING_POLICY = "fundingOutcome", "none"
 
@@ -100,6 +102,7 @@ class Findings:
             variables=self._variables,
             member_of=policy.value_sets.has_member,
             resolve=situation.record.resource,
+            steps=MOST_STEPS,
         )
         self._made: dict[str, Finding] = {}
 

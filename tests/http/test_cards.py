@@ -137,10 +137,15 @@ def test_one_odd_entry_does_not_spoil_the_others(client: TestClient, odd: dict[s
     assert determination(card)["findings"][0]["value"] is True
 
 
-def test_a_resource_of_another_patient_is_not_evidence(client: TestClient) -> None:
-    card = derby(client, conditions=bundle(CANCER | {"subject": {"reference": "Patient/p2"}}))
+def test_a_resource_of_another_patient_is_not_evidence_and_is_reported(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", logger="cds_service"):
+        card = derby(client, conditions=bundle(CANCER | {"subject": {"reference": "Patient/p2"}}))
 
     assert determination(card)["findings"][0]["why"] == "not-recorded"
+    assert "1 entries of conditions passed over" in caplog.text
+    assert "p2" not in caplog.text
 
 
 def test_null_means_that_the_client_has_none(client: TestClient) -> None:
