@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from cds_service.policies.domains import SeveralChoicesDomain, Value
@@ -34,10 +34,19 @@ def answers_for(
     ]
     if not matching:
         return None
-    newest = max(matching, key=lambda response: text(response, "authored") or "")
+    newest = max(matching, key=_authored)
     values = dict(_answered(newest, policy))
     reference = f"QuestionnaireResponse/{newest['id']}" if text(newest, "id") else None
     return Answers(reference, text(newest, "authored"), values)
+
+
+def _authored(response: Resource) -> datetime:
+    """When a form was completed; one that does not say is older than all others, a day without a time is its start."""
+    try:
+        authored = datetime.fromisoformat(text(response, "authored") or "")
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return authored if authored.tzinfo else authored.replace(tzinfo=UTC)
 
 
 def _answers_policy(response: Resource, policy: Policy) -> bool:

@@ -208,8 +208,13 @@ def test_only_a_completed_form_of_this_policy_order_and_patient_counts(
     assert (found["status"] == "final") is counts
 
 
-def test_the_newest_of_several_forms_wins(client: TestClient) -> None:
-    older = answers("derby-mastopexy", **NOT_CANCER) | {"authored": "2026-11-19"}
+@pytest.mark.parametrize(
+    "authored", ["2026-11-19", "2026-11-20T10:59:59+01:00", "2026-11-20T04:00:00-05:00", "2026", None]
+)
+def test_the_newest_of_several_forms_wins_in_whatever_zone_it_was_written(
+    client: TestClient, authored: str | None
+) -> None:
+    older = answers("derby-mastopexy", **NOT_CANCER) | {"authored": authored}
     newer = answers("derby-mastopexy", breastCancer=True, **RECONSTRUCTION)
 
     found = determination(derby(client, questionnaireResponses=bundle(newer, older)))
