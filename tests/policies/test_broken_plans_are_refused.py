@@ -13,6 +13,8 @@ import pytest
 
 from cds_service.errors import PlanError, PlansError
 from cds_service.policies.library import load_library
+from tests.plan_folders import boolean, write_organizations, write_plan
+from tests.plan_folders import rule as rule_of
 
 PLANS = Path(__file__).parents[2] / "plans"
 POLICY = "derby-mastopexy"
@@ -436,3 +438,16 @@ def test_a_policy_that_is_not_active_is_checked_but_never_decides(plans: Path) -
     file.write_text(json.dumps(content | {"status": "draft"}))
 
     assert load_library([plans]).policies == ()
+
+
+def test_a_policy_whose_diagram_grows_without_end_is_refused(tmp_path: Path) -> None:
+    write_organizations(tmp_path, "a")
+    names = [f"{side}{number}" for side in "ab" for number in range(15)]
+    # Each of the first fifteen must equal its twin fifteen places on: 2 to the power of 15 things to remember.
+    condition = " and ".join(f"(%a{number} xor %b{number}).not()" for number in range(15))
+    rules = [rule_of("alike", "eligible", condition), rule_of("not", "not-normally-funded")]
+    write_plan(tmp_path, "large", rules, [boolean(name) for name in names])
+
+    assert "'more than 20000 nodes'; expected simpler rules, or criteria in another order" in str(
+        problems(tmp_path)[0]
+    )
