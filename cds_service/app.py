@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -33,7 +33,6 @@ from cds_service.errors import (
     RequestError,
     UnknownServiceError,
 )
-from cds_service.hooks.cards import determination_extension
 from cds_service.hooks.discovery import SERVICE_ID, services
 from cds_service.hooks.requests import HookRequest, hook_request
 from cds_service.policies.library import Library, load_library
@@ -71,7 +70,8 @@ _HTTP_ISSUES = {404: "not-found", 405: "not-supported"}
 class State:
     """What the running service holds: its policy set and its decision log, or the ``problem`` why it has none.
 
-    Without a ``verifier`` no clients are configured, and anybody may call.
+    Without a ``verifier`` no clients are configured, and anybody may call. ``pictures`` are the diagrams drawn so far, by
+    ``Policy.canonical``.
     """
 
     settings: Settings
@@ -80,6 +80,7 @@ class State:
     library: Library | None = None
     problem: str | None = None
     log: DecisionLog | None = None
+    pictures: dict[str, str] = field(default_factory=dict)
 
     async def caller(self, request: Request, path: str) -> Client | None:
         """The client that made this call of ``path``; None in development mode. ClientRejectedError for anybody else."""
@@ -209,21 +210,26 @@ def _add_routes(app: FastAPI, state: State, clock: Callable[[], datetime]) -> No
 
 
 def _add_pages(app: FastAPI, state: State) -> None:
+    # Not async: pages are made in worker threads, so that no hook call waits for them.
     @app.get("/")
-    async def library() -> Response:
+    def library() -> Response:
         return _page(library_page(state.loaded_library().policies))
 
     @app.get("/policies/{policy_id}")
-    async def policy(policy_id: str) -> Response:
+    def policy(policy_id: str) -> Response:
         return _page(policy_page(_policy(state, policy_id)))
 
     @app.get("/policies/{policy_id}/diagram.svg")
-    async def diagram(policy_id: str) -> Response:
-        picture = drawn_as_svg(_policy(state, policy_id))
-        return Response(picture, media_type="image/svg+xml", headers=SECURITY_HEADERS)
+    def diagram(policy_id: str) -> Response:
+        policy = _policy(state, policy_id)
+        if policy.canonical not in state.pictures:
+            state.pictures[policy.canonical] = drawn_as_svg(policy)
+        return Response(
+            state.pictures[policy.canonical], media_type="image/svg+xml", headers=SECURITY_HEADERS
+        )
 
     @app.get("/static/style.css")
-    async def style() -> Response:
+    def style() -> Response:
         return Response(style_sheet(), media_type="text/css", headers=SECURITY_HEADERS)
 
 
@@ -297,10 +303,6 @@ def _entry(
     answer: bytes,
     started: float,
 ) -> DecisionEntry:
-    determinations = [
-        determination_extension(each.determination, each.order, each.id, each.redirected_from)
-        for each in decision.decisions
-    ]
     return DecisionEntry(
         id=str(uuid4()),
         at=now,
@@ -309,7 +311,7 @@ def _entry(
         client=None if client is None else client.name,
         request_digest=hashlib.sha256(body).hexdigest(),
         plan_set=library.digest,
-        determinations=json.dumps(determinations),
+        determinations=json.dumps([each.extension for each in decision.decisions]),
         cards_digest=hashlib.sha256(answer).hexdigest(),
         milliseconds=(time.perf_counter() - started) * 1000,
     )

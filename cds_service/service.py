@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cds_service.errors import MissingDataError
-from cds_service.hooks.cards import CardFrame, commissioner_card, policy_card
+from cds_service.hooks.cards import CardFrame, commissioner_card, determination_extension, policy_card
 from cds_service.hooks.discovery import resource_types
 from cds_service.hooks.requests import HookRequest
 from cds_service.policies.determination import FINAL, UNDETERMINED, Determination, determination
@@ -60,14 +60,14 @@ class Terms:
 
 @dataclass(frozen=True)
 class OrderDecision:
-    """One policy's determination of one order; ``id`` is also its card's.
+    """One policy's determination of one order, and the ``extension`` that tells it to software, under its card's id.
 
     ``redirected_from``: the determinations that led to this policy, first to last.
     """
 
-    id: str
     order: Order
     determination: Determination
+    extension: dict[str, Any]
     redirected_from: tuple[Determination, ...]
     suggestions: tuple[Suggested, ...]
 
@@ -117,7 +117,12 @@ def decide(
     funding, advice = (
         [
             policy_card(
-                each.determination, each.order, frame, each.id, each.redirected_from, each.suggestions
+                each.determination,
+                each.order,
+                frame,
+                each.extension,
+                each.redirected_from,
+                each.suggestions,
             )
             for each in decisions
             if each.determination.policy.is_advice is is_advice
@@ -164,8 +169,9 @@ def _order_decision(
         target = determined.outcome.redirect_to if determined.outcome else None
         following = library.policy_for(target, order.authored or terms.now.date()) if target else None
         if following is None:
+            extension = determination_extension(determined, order, terms.fresh_id(), passed)
             offers = suggested(determined.rules, order, findings)
-            return OrderDecision(terms.fresh_id(), order, determined, tuple(passed), offers)
+            return OrderDecision(order, determined, extension, tuple(passed), offers)
         passed.append(determined)
         policy = following
 

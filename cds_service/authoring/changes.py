@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cds_service.authoring.code_groups import each_once
-from cds_service.authoring.examples import said
 from cds_service.fhirpath import Expression
-from cds_service.policies.domains import NumberDomain
+from cds_service.policies.domains import NumberDomain, said
 from cds_service.policies.policy import Change, Citation, Criterion, Policy, Rule
 
 _Named = TypeVar("_Named")

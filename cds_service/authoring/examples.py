@@ -30,13 +30,6 @@ def example_value(domain: Domain, cell: int) -> Value:
     raise ValueError(f"no example of {domain}")
 
 
-def said(domain: Domain, value: Value) -> str:
-    """The value as a person would say it: yes, an option's display, a number."""
-    if isinstance(domain, NumberDomain):
-        return str(value)
-    return domain.label(domain.cell(value))
-
-
 def _number(domain: NumberDomain, cell: int) -> int | Decimal:
     for candidate in _candidates(domain):
         value = int(candidate) if candidate == candidate.to_integral_value() else candidate

@@ -8,10 +8,9 @@ from itertools import groupby
 from textwrap import wrap
 
 from cds_service.authoring.condition_text import in_words
-from cds_service.authoring.examples import said
 from cds_service.authoring.tables import table
 from cds_service.policies.diagram import Ref, leaf_value
-from cds_service.policies.domains import BooleanDomain, ChoiceDomain, NumberDomain, SeveralChoicesDomain
+from cds_service.policies.domains import BooleanDomain, ChoiceDomain, NumberDomain, SeveralChoicesDomain, said
 from cds_service.policies.policy import Criterion, Policy, Rule
 from cds_service.policies.questions import Questions
 

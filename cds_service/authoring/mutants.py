@@ -14,10 +14,10 @@ from itertools import groupby, pairwise
 
 from cds_service.authoring.code_groups import Code, each_once
 from cds_service.authoring.condition_text import as_fhirpath
-from cds_service.authoring.examples import example_value, said
+from cds_service.authoring.examples import example_value
 from cds_service.authoring.reruled import Reruling
 from cds_service.policies.conditions import Comparison, Condition, Logic
-from cds_service.policies.domains import Domain, NumberDomain, SeveralChoicesDomain, Value
+from cds_service.policies.domains import Domain, NumberDomain, SeveralChoicesDomain, Value, said
 from cds_service.policies.policy import Criterion, Outcome, Policy, Rule
 
 ALL_CODES = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cds_service.authoring.changes import changes
 from cds_service.authoring.difference import Comparison, Decision, Difference, SharedCriterion, compared
-from cds_service.authoring.examples import said
 from cds_service.errors import PlansError
+from cds_service.policies.domains import said
 from cds_service.policies.loading.directory import read_directory
 from cds_service.policies.loading.documents import Problems
 from cds_service.policies.loading.folder import PlanFolder, read_folder

@@ -64,25 +64,28 @@ def policy_card(
     determined: Determination,
     order: Order,
     frame: CardFrame,
-    card_id: str,
+    extension: dict[str, Any],
     redirected_from: Sequence[Determination] = (),
     suggestions: Sequence[Suggested] = (),
 ) -> dict[str, Any] | None:
-    """The card for a determination; None when the policy does not apply, or is advice with nothing to say."""
+    """The card for a determination; None when the policy does not apply, or is advice with nothing to say.
+
+    ``extension``: the same for software (``determination_extension``), which gives the card its id.
+    """
     if determined.outcome == Outcome(NOT_APPLICABLE):
         return None
     if determined.policy.is_advice and not determined.says_advice:
         return None
     card = {
-        "uuid": card_id,
+        "uuid": extension["id"],
         "summary": plain(summary(determined), SUMMARY_LIMIT),
         "detail": "\n\n".join(detail(determined, order, redirected_from)),
         "indicator": "warning" if _is_urgent(determined) else "info",
         "source": _source(determined.policy, frame),
-        **_offered(suggestions, card_id),
+        **_offered(suggestions, extension["id"]),
         "links": [] if suggestions else _links(determined),
         "overrideReasons": [] if _leaves_nothing_to_override(determined) else _OVERRIDE_REASONS,
-        "extension": {EXTENSION: determination_extension(determined, order, card_id, redirected_from)},
+        "extension": {EXTENSION: extension},
     }
     return {name: value for name, value in card.items() if value != []}
 
@@ -153,7 +156,7 @@ def commissioner_card(
         ),
         "indicator": "info",
         "source": {"label": "Procedure funding", "url": f"{frame.public_url}/", "topic": _TOPIC},
-        "extension": {EXTENSION: {name: value for name, value in extension.items() if value is not None}},
+        "extension": {EXTENSION: _present(extension)},
     }
 
 
@@ -201,8 +204,7 @@ def _number(value: object) -> object:
 
 
 def _is_urgent(determined: Determination) -> bool:
-    rules = determined.rules or (determined.position,)
-    return any(rule.urgent for rule in rules)
+    return any(rule.urgent for rule in determined.speaking)
 
 
 def _source(policy: Policy, frame: CardFrame) -> dict[str, Any]:

@@ -6,10 +6,10 @@ What a policy's author wrote is Markdown and goes in as it is; what came with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from cds_service.hooks.markdown import escaped
 from cds_service.policies.determination import FINAL, Determination
+from cds_service.policies.domains import said
 from cds_service.policies.findings import (
     ANSWER,
     ASKED,
@@ -60,13 +60,13 @@ _FUNDING_ONLY = "This is about funding only; the clinical decision stays yours."
 def summary(determined: Determination) -> str:
     """One plain sentence: the outcome, or the position and how many questions settle it."""
     if determined.says_advice:
-        return determined.position.title if not determined.rules else determined.rules[0].title
+        return determined.speaking[0].title
     return _final_summary(determined) if determined.status == FINAL else _open_summary(determined)
 
 
 def _final_summary(determined: Determination) -> str:
     if len(determined.rules) == 1 or determined.outcome is None:
-        return determined.rules[0].title
+        return determined.speaking[0].title
     return f"{_sentence(OUTCOME_WORDS[determined.outcome.code])}: {determined.policy.title}"
 
 
@@ -82,6 +82,7 @@ def _open_summary(determined: Determination) -> str:
 def detail(
     determined: Determination, order: Order, redirected_from: Sequence[Determination]
 ) -> Iterator[str]:
+    """The paragraphs of the card, in Markdown."""
     yield f"**Order**: {escaped(order.name)}"
     for each in redirected_from:
         yield from _redirection(each)
@@ -99,7 +100,7 @@ def _redirection(passed: Determination) -> Iterator[str]:
 
 
 def _advice(determined: Determination) -> Iterator[str]:
-    yield (determined.rules or (determined.position,))[0].description
+    yield determined.speaking[0].description
     missing = [f"- {each.name}: not recorded" for each in determined.outstanding]
     unmet = (determined.finding(each) for each in determined.unmet)
     answered = [f"- {each.criterion.name}: recorded as {_fact(each)}" for each in unmet if each is not None]
@@ -160,19 +161,17 @@ def _fact(finding: Finding) -> str:
     if finding.value is None:
         seen = f"; entries that do not prove it: {days}" if finding.why == NOT_RECORDED and days else ""
         return _UNKNOWN_BECAUSE[finding.why or NOT_RECORDED] + seen
-    value = _value(finding, finding.value)
+    value = said(finding.criterion.domain, finding.value)
     if finding.origin == ASSUMED:
         return f"{value} (assumed; nobody has said otherwise)"
     if finding.origin == RECORD:
         return f"{value} (in the record{', ' + days if days else ''})"
-    other = "" if finding.overrides is None else f"; the record says {_value(finding, finding.overrides)}"
+    other = (
+        ""
+        if finding.overrides is None
+        else f"; the record says {said(finding.criterion.domain, finding.overrides)}"
+    )
     return f"{value} (answered{', ' + days if days and finding.origin == ANSWER else ''}{other})"
-
-
-def _value(finding: Finding, value: Any) -> str:
-    if isinstance(value, bool | str | tuple):
-        return finding.criterion.domain.label(finding.criterion.domain.cell(value))
-    return f"{value}"
 
 
 def _day(written: str) -> str:

@@ -53,10 +53,14 @@ class Determination:
         return self.policy.is_advice and outcome == Outcome(ADVICE)
 
     @property
+    def speaking(self) -> tuple[Rule, ...]:
+        """The rules in whose words it is told: those that decide, or the position while none does."""
+        return self.rules or (self.position,)
+
+    @property
     def citations(self) -> tuple[Citation, ...]:
-        """The clauses of the rules, each once; of the position while nothing is decided."""
-        rules = self.rules or (self.position,)
-        return tuple(dict.fromkeys(citation for rule in rules for citation in rule.citations))
+        """The clauses of the rules that speak, each once."""
+        return tuple(dict.fromkeys(citation for rule in self.speaking for citation in rule.citations))
 
     def finding(self, criterion: Criterion) -> Finding | None:
         """The finding on a criterion, if the decision looked at it."""

@@ -205,6 +205,13 @@ class NumberDomain:
         return self.minimum or Decimal(0)
 
 
+def said(domain: Domain, value: Value) -> str:
+    """The value as a person would say it: yes, an option's display, a number."""
+    if isinstance(domain, NumberDomain):
+        return str(value)
+    return domain.label(domain.cell(value))
+
+
 def _whole_label(lowest: Decimal | None, highest: Decimal | None) -> str:
     if lowest is not None and lowest == highest:
         return f"{lowest}"

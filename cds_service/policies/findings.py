@@ -52,7 +52,7 @@ class Evidence:
 class Finding:
     """A criterion's value for this patient, or (``value`` None) why it is unknown.
 
-    ``overrides``: what the record proves when an answer says otherwise. ``unread``: the query that was not read.
+    ``overrides``: what the record proves when an answer says otherwise.
     """
 
     criterion: Criterion
@@ -61,7 +61,6 @@ class Finding:
     why: str | None = None
     evidence: tuple[Evidence, ...] = ()
     overrides: Value | None = None
-    unread: str | None = None
 
     @property
     def cell(self) -> int | None:
@@ -140,8 +139,8 @@ class Findings:
         try:
             value = self._proven(criterion, criterion.proof) if criterion.proof else None
             evidence = self._evidence(criterion)
-        except QueryNotReadError as missing:
-            return Finding(criterion, None, UNKNOWN, NOT_READ, unread=missing.query)
+        except QueryNotReadError:
+            return Finding(criterion, None, UNKNOWN, NOT_READ)
         except (FhirPathEvaluationError, ValueError):
             return Finding(criterion, None, UNKNOWN, FAILED)
         if value is None:

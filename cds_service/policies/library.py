@@ -14,8 +14,7 @@ from cds_service.errors import PlanError, PlansError
 from cds_service.policies.loading.directory import read_directory
 from cds_service.policies.loading.documents import Problems
 from cds_service.policies.loading.folder import PlanFolder, read_folder
-from cds_service.policies.loading.plan import canonical
-from cds_service.policies.policy import Policy
+from cds_service.policies.policy import Policy, canonical
 from cds_service.policies.questions import Questions
 from cds_service.record.commissioners import Directory
 from cds_service.record.orders import Order
@@ -50,12 +49,7 @@ class Library:
             policy = waiting.pop()
             if policy.canonical not in found:
                 found[policy.canonical] = policy
-                targets = {
-                    canonical(rule.outcome.redirect_to)[0]
-                    for rule in policy.rules
-                    if rule.outcome.redirect_to
-                }
-                waiting += [each for each in self.policies if each.url in targets]
+                waiting += [each for each in self.policies if each.url in policy.redirect_targets]
         return tuple(found.values())
 
     def policy_for(self, reference: str, day: date) -> Policy | None:
@@ -162,19 +156,14 @@ def _share_a_day(one: Policy, other: Policy) -> bool:
 
 def _circles(policies: tuple[Policy, ...]) -> Iterator[PlanError]:
     """Redirects that lead back to where they came from."""
-    targets = {
-        policy.url: {
-            canonical(rule.outcome.redirect_to)[0] for rule in policy.rules if rule.outcome.redirect_to
-        }
-        for policy in policies
-    }
+    targets = {policy.url: policy.redirect_targets for policy in policies}
     for policy in policies:
         reached: set[str] = set()
         waiting = set(targets[policy.url])
         while waiting:
             url = waiting.pop()
             reached.add(url)
-            waiting |= targets.get(url, set()) - reached
+            waiting |= targets.get(url, frozenset()) - reached
         if policy.url in reached:
             yield _problem(
                 policy,

@@ -32,6 +32,12 @@ OUTCOME_CODES = (
 )
 
 
+def canonical(reference: str) -> tuple[str, str | None]:
+    """A canonical's URL and version."""
+    url, _, version = reference.partition("|")
+    return url, version or None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a rule says. Two redirects to different policies are different outcomes."""
@@ -156,6 +162,13 @@ class Policy:
     def is_advice(self) -> bool:
         """Whether it advises and never says what is funded."""
         return all(rule.outcome.code in {ADVICE, NOT_APPLICABLE} for rule in self.rules)
+
+    @property
+    def redirect_targets(self) -> frozenset[str]:
+        """The URLs of the policies that its rules send orders on to, versions left out."""
+        return frozenset(
+            canonical(rule.outcome.redirect_to)[0] for rule in self.rules if rule.outcome.redirect_to
+        )
 
     @property
     def position(self) -> Rule:

@@ -12,7 +12,7 @@ from typing import Any
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-from cds_service.errors import PlanError
+from cds_service.errors import FhirPathError, PlanError
 from cds_service.record.resources import Resource
 
 
@@ -73,6 +73,15 @@ def read_json(file: Path) -> Any:
         raise PlanError(
             str(file), "$", f"the member {error} twice in one object", "each member once"
         ) from None
+
+
+@contextmanager
+def expression_refused_at(document: Document, path: str, body: str) -> Iterator[None]:
+    """What the enclosed reading of an expression refuses, as a problem of the document at ``path``."""
+    try:
+        yield
+    except FhirPathError as error:
+        raise document.problem(path, body, str(error)) from error
 
 
 def shape_problems(document: Document) -> Iterator[PlanError]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
-from cds_service.errors import FhirPathError
 from cds_service.fhirpath import Expression
 from cds_service.fhirpath.model import r4
 from cds_service.policies.conditions import Condition, read_condition
-from cds_service.policies.loading.documents import Document, Problems
+from cds_service.policies.loading.documents import Document, Problems, expression_refused_at
 from cds_service.policies.loading.extensions import (
     APPLICABILITY_BEHAVIOR,
     FHIRPATH,
@@ -170,10 +169,8 @@ def _condition_text(document: Document, path: str, action: Resource, *, last: bo
 
 
 def _condition(document: Document, path: str, body: str) -> Condition:
-    try:
+    with expression_refused_at(document, f"{path}.condition[0].expression.expression", body):
         return read_condition(body)
-    except FhirPathError as error:
-        raise document.problem(f"{path}.condition[0].expression.expression", body, str(error)) from error
 
 
 def _outcome(document: Document, path: str, action: Resource) -> Outcome:
@@ -250,12 +247,6 @@ def _last_day(value: str | None) -> date | None:
         (first.year + 1, 1) if len(value) == 4 or first.month == 12 else (first.year, first.month + 1)
     )
     return date(year, month, 1) - timedelta(days=1)
-
-
-def canonical(reference: str) -> tuple[str, str | None]:
-    """A canonical's URL and version."""
-    url, _, version = reference.partition("|")
-    return url, version or None
 
 
 def order_value_set(document: Document) -> str:

@@ -10,7 +10,6 @@ from typing import cast
 
 from fhir.resources.R4B import get_fhir_model_class
 
-from cds_service.errors import FhirPathError
 from cds_service.fhirpath import Expression, compile_expression
 from cds_service.policies.domains import (
     BooleanDomain,
@@ -21,7 +20,7 @@ from cds_service.policies.domains import (
     Value,
 )
 from cds_service.policies.findings import FUNDING_OUTCOME
-from cds_service.policies.loading.documents import Document, Problems
+from cds_service.policies.loading.documents import Document, Problems, expression_refused_at
 from cds_service.policies.loading.extensions import (
     ASSUMED,
     CLAUSE,
@@ -177,7 +176,7 @@ def compiled(
     reading: Reading, document: Document, where: str, body: str, types: Mapping[str, str | None] | None = None
 ) -> Expression:
     """An expression of a document that sees what the Questionnaire's expressions see. PlanError when it is wrong."""
-    try:
+    with expression_refused_at(document, where, body):
         return compile_expression(
             body,
             context="Questionnaire",
@@ -185,8 +184,6 @@ def compiled(
             strict=True,
             value_sets=reading.value_sets,
         )
-    except FhirPathError as error:
-        raise document.problem(where, body, str(error)) from error
 
 
 def _criterion(reading: Reading, path: str, item: Resource) -> Criterion:
@@ -315,11 +312,6 @@ def _check_enablement(reading: Reading, path: str, item: Resource) -> None:
             raise reading.document.problem(where, condition.get("question"), "the linkId of an item")
     for position, extension in extensions(item, ENABLE_WHEN_EXPRESSION):
         where = f"{path}.extension[{position}].valueExpression.expression"
-        _compiled_enablement(reading.document, where, text(extension, "valueExpression", "expression") or "")
-
-
-def _compiled_enablement(document: Document, where: str, body: str) -> None:
-    try:
-        compile_expression(body, context="QuestionnaireResponse", strict=True)
-    except FhirPathError as error:
-        raise document.problem(where, body, str(error)) from error
+        body = text(extension, "valueExpression", "expression") or ""
+        with expression_refused_at(reading.document, where, body):
+            compile_expression(body, context="QuestionnaireResponse", strict=True)
