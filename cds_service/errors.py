@@ -1,4 +1,4 @@
-"""Every error this package raises, and nothing else.
+"""Every error that this package raises for others to catch, and nothing else.
 
     CdsServiceError
     ├── FhirPathError                 an expression, with the position in it
@@ -17,6 +17,8 @@
     ├── ClientRejectedError           a caller that did not prove who it is; says nothing more on purpose
     ├── MissingDataError              nothing could be decided: the prefetch keys that were not sent
     ├── QueryNotReadError             an expression touched a query of the record that was not read
+    ├── DiagramTooLargeError          a policy's diagram has more nodes than it may
+    ├── NoPatientError                a FHIR server that is probed showed no patient to try
     └── DecisionLogError              a decision could not be written down, so it is not given
 
 Only ``app.py`` knows which HTTP status answers which error.
@@ -125,6 +127,14 @@ class QueryNotReadError(CdsServiceError):
         self.query = query
         self.why = why
         super().__init__(f"{query} was not read: {why}")
+
+
+class DiagramTooLargeError(CdsServiceError):
+    """The diagram under construction has more nodes than its limit allows."""
+
+
+class NoPatientError(CdsServiceError):
+    """The FHIR server that is probed showed no patient to try."""
 
 
 class DecisionLogError(CdsServiceError):

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 
-from cds_service.errors import CdsServiceError
+from cds_service.errors import CdsServiceError, NoPatientError
 from cds_service.hooks.requests import hook_request
 from cds_service.policies.library import Library
 from cds_service.policies.policy import Policy
@@ -26,10 +26,6 @@ from cds_service.trust.outbound import Token
 SLOW_SECONDS = 1.0
 _PAGE = 20
 _PATIENCE = 30.0
-
-
-class NoPatientError(CdsServiceError):
-    """The server showed no patient to try."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from cds_service.errors import DiagramTooLargeError
 from cds_service.policies.conditions import comparisons
-from cds_service.policies.diagram import Diagram, DiagramBuilder, DiagramTooLargeError
+from cds_service.policies.diagram import Diagram, DiagramBuilder
 from cds_service.policies.domains import Domain
 from cds_service.policies.policy import Criterion, Policy, Rule
 from cds_service.policies.rule_diagram import cut, drawn

@@ -12,14 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_service.errors import CdsServiceError
+from cds_service.errors import DiagramTooLargeError
 
 # A reference to a node: its position, or for a leaf holding n, the negative number -1 - n.
 Ref = int
-
-
-class DiagramTooLargeError(CdsServiceError):
-    """The diagram under construction has more nodes than its limit allows."""
 
 
 def leaf(value: int) -> Ref:

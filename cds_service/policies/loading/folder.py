@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from cds_service.errors import PlanError
+from cds_service.errors import DiagramTooLargeError, PlanError
 from cds_service.policies.conditions import built, comparisons
-from cds_service.policies.diagram import Diagram, DiagramBuilder, DiagramTooLargeError
+from cds_service.policies.diagram import Diagram, DiagramBuilder
 from cds_service.policies.loading.documents import Document, Problems, read_document, shape_problems
 from cds_service.policies.loading.plan import (
     INDIVIDUAL_FUNDING,
