@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.trust.outbound import allowed_servers
@@ -54,6 +55,23 @@ class Settings(BaseSettings):
         default=(),
         description="Web origins that may call from a browser, separated by commas; in development mode all may.",
     )
+    smart_servers: Path | None = Field(
+        default=None,
+        description="File of the SMART servers that the form may be launched from (cds_service/smart/issuers.py).",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description="64 hexadecimal digits that kept answers and launches are sealed with; else the database's own.",
+    )
+    retention_days: int = Field(
+        default=3650,
+        ge=1,
+        description="How many days decisions, answers and feedback are kept; cds-service purge removes what is older.",
+    )
+    fixtures: Path = Field(
+        default=Path("fhir_fixtures"),
+        description="Folder of example patients and requests, served in development mode only.",
+    )
     development: bool = Field(
         default=False,
         description="Allow listening on other than loopback addresses while no clients are configured.",
@@ -92,6 +110,13 @@ class Settings(BaseSettings):
         allowed_servers(value)
         return value
 
+    @field_validator("secret")
+    @classmethod
+    def _of_32_bytes(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value.get_secret_value()):
+            raise ValueError("64 hexadecimal digits")
+        return value
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -107,6 +132,11 @@ class Settings(BaseSettings):
         if not value.startswith("sqlite:///"):
             raise ValueError("sqlite:///FILE")
         return value
+
+    @property
+    def in_development(self) -> bool:
+        """Whether anybody may call, because no clients are configured."""
+        return self.clients is None
 
     @property
     def database_file(self) -> Path:
