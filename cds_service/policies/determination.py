@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from cds_service.policies.findings import ASKED, RECORD, Finding, Findings
+from cds_service.policies.findings import ASKED, RECORD, Finding, KnownFindings
 from cds_service.policies.policy import (
     ADVICE,
     ELIGIBLE,
@@ -67,13 +67,13 @@ class Determination:
         return next((each for each in self.findings if each.criterion is criterion), None)
 
 
-def determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
+def determination(policy: Policy, findings: KnownFindings, questions: Questions) -> Determination:
     """What the policy says, exactly: decided as soon as every completion of the unknowns gives the same outcome."""
     determined = _determination(policy, findings, questions)
     return _with_what_is_missing(determined, findings, questions) if determined.says_advice else determined
 
 
-def _determination(policy: Policy, findings: Findings, questions: Questions) -> Determination:
+def _determination(policy: Policy, findings: KnownFindings, questions: Questions) -> Determination:
     leaves = policy.diagram.reachable_leaves(lambda level: findings[policy.criteria[level]].cell)
     rules = tuple(policy.rules[position] for position in sorted(leaves))
     outcomes = tuple(dict.fromkeys(rule.outcome for rule in rules))
@@ -84,7 +84,9 @@ def _determination(policy: Policy, findings: Findings, questions: Questions) -> 
     return Determination(policy, FINAL, outcomes[0], rules, (), (), findings.made(), rules[-1])
 
 
-def _open(policy: Policy, findings: Findings, questions: Questions, rules: tuple[Rule, ...]) -> Determination:
+def _open(
+    policy: Policy, findings: KnownFindings, questions: Questions, rules: tuple[Rule, ...]
+) -> Determination:
     outstanding = questions.outstanding(_known_cells(findings.made(), policy))
     position = policy.position if policy.is_advice else rules[-1]
     if not policy.is_advice and all(findings[criterion].why == ASKED for criterion in outstanding):
@@ -94,7 +96,7 @@ def _open(policy: Policy, findings: Findings, questions: Questions, rules: tuple
     return Determination(policy, UNDETERMINED, None, (), possible, outstanding, findings.made(), position)
 
 
-def _waiting(policy: Policy, findings: Findings, rules: tuple[Rule, ...]) -> Determination:
+def _waiting(policy: Policy, findings: KnownFindings, rules: tuple[Rule, ...]) -> Determination:
     """The rule itself waits for a step or a document: what would cure it is outstanding."""
     named = frozenset().union(*(rule.criteria for rule in rules))
     open_to_change = [
@@ -109,7 +111,7 @@ def _waiting(policy: Policy, findings: Findings, rules: tuple[Rule, ...]) -> Det
     )
 
 
-def _cures(policy: Policy, findings: Findings, candidates: Sequence[Criterion]) -> tuple[Criterion, ...]:
+def _cures(policy: Policy, findings: KnownFindings, candidates: Sequence[Criterion]) -> tuple[Criterion, ...]:
     """The fewest criteria whose change together makes *eligible* possible, or else any other outcome; ties all count."""
 
     def fewest(wanted: Callable[[tuple[Outcome, ...]], bool]) -> tuple[Criterion, ...]:
@@ -133,7 +135,7 @@ def _cures(policy: Policy, findings: Findings, candidates: Sequence[Criterion]) 
 
 
 def _outcomes_without(
-    policy: Policy, findings: Findings, left_out: Sequence[Criterion]
+    policy: Policy, findings: KnownFindings, left_out: Sequence[Criterion]
 ) -> tuple[Outcome, ...]:
     """The outcomes that are possible when some criteria are taken for unknown."""
     unknown = {each.link_id for each in left_out}
@@ -146,7 +148,7 @@ def _outcomes_without(
 
 
 def _with_what_is_missing(
-    determined: Determination, findings: Findings, questions: Questions
+    determined: Determination, findings: KnownFindings, questions: Questions
 ) -> Determination:
     """Advice with the answers that keep it standing as ``unmet``, and with what is still unknown beside them.
 

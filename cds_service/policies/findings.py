@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from cds_service.errors import FhirPathEvaluationError, QueryNotReadError
 from cds_service.fhirpath import Environment, Expression
@@ -89,6 +89,16 @@ class Situation:
     lists: Mapping[str, Resource] = field(default_factory=dict)
 
 
+class KnownFindings(Protocol):
+    """What a determination asks: the finding on a criterion, and those that were asked for."""
+
+    def __getitem__(self, criterion: Criterion) -> Finding:
+        """The finding on a criterion of the policy."""
+
+    def made(self) -> tuple[Finding, ...]:
+        """The findings asked for so far, in the Questionnaire's order."""
+
+
 class Findings:
     """The findings of one policy in one situation, each made when it is first asked for and then kept."""
 
@@ -123,19 +133,10 @@ class Findings:
             return []
 
     def _finding(self, criterion: Criterion) -> Finding:
-        from_record = self._from_record(criterion)
-        if self._answers is None or criterion.link_id not in self._answers.values:
-            return from_record
-        answered = self._answers.values[criterion.link_id]
-        if answered is None:
-            return from_record if from_record.origin == RECORD else Finding(criterion, None, UNKNOWN, ASKED)
-        evidence = (Evidence(self._answers.reference, self._answers.authored),)
-        differs = from_record.origin == RECORD and from_record.value != answered
-        return Finding(
-            criterion, answered, ANSWER, evidence=evidence, overrides=from_record.value if differs else None
-        )
+        return answered_over(self.from_record(criterion), self._answers)
 
-    def _from_record(self, criterion: Criterion) -> Finding:
+    def from_record(self, criterion: Criterion) -> Finding:
+        """What the record alone says of a criterion, whatever was answered."""
         try:
             value = self._proven(criterion, criterion.proof) if criterion.proof else None
             evidence = self._evidence(criterion)
@@ -179,6 +180,21 @@ class Findings:
         if item is not None:
             environment = replace(environment, variables=_WithItem(self._variables, item))
         return expression.evaluate(self._policy.questionnaire, environment)
+
+
+def answered_over(from_record: Finding, answers: Answers | None) -> Finding:
+    """What holds of a criterion when a form was answered too: an answer beats the record, "don't know" does not."""
+    criterion = from_record.criterion
+    if answers is None or criterion.link_id not in answers.values:
+        return from_record
+    answered = answers.values[criterion.link_id]
+    if answered is None:
+        return from_record if from_record.origin == RECORD else Finding(criterion, None, UNKNOWN, ASKED)
+    evidence = (Evidence(answers.reference, answers.authored),)
+    differs = from_record.origin == RECORD and from_record.value != answered
+    return Finding(
+        criterion, answered, ANSWER, evidence=evidence, overrides=from_record.value if differs else None
+    )
 
 
 class _Variables(Mapping[str, Any]):
