@@ -1,1 +1,1 @@
-"""What is written down, before anything is answered."""
+"""What is written down durably, before anything is answered. Read ``store`` first."""

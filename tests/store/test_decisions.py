@@ -1,59 +1,88 @@
-"""A decision is on the disk before it is given, or it is an error."""
+"""A decision is on the disk before it is given, with its cards and forms, or it is an error."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from cds_service.errors import DecisionLogError
-from cds_service.store.decisions import DecisionLog
-from tests.store.entries import ENTRY, another, child
+from cds_service.store.entries import DecisionEntry, Document, IssuedCard
+from cds_service.store.store import Store, open_store
+from tests.store.entries import ENTRY, NAME, NOW, SECRET, SOON, another
 
-NAME = "Jones, Alice"
+pytestmark = pytest.mark.anyio
 
-APPEND_UNTIL_KILLED = """
-import sys, uuid
-from dataclasses import replace
-from pathlib import Path
-from tests.store.entries import ENTRY
-from cds_service.store.decisions import DecisionLog
-log = DecisionLog(Path(sys.argv[1]))
-while True:
-    id = str(uuid.uuid4())
-    log.append(replace(ENTRY, id=id))
-    print(id, flush=True)
-"""
+CARD = IssuedCard("card-1", ("suggestion-1", "suggestion-2"))
+FORM = Document("form", "form-1", b"a form", SOON)
 
 
-def test_what_was_appended_is_read_back_equal(log: DecisionLog) -> None:
-    log.append(ENTRY)
+@pytest.mark.parametrize(
+    "entry",
+    [ENTRY, replace(ENTRY, client=None), replace(ENTRY, replay=None)],
+    ids=["whole", "without a client", "without a replay"],
+)
+async def test_what_was_appended_is_read_back_equal(store: Store, entry: DecisionEntry) -> None:
+    await store.append(entry, [], [])
 
-    assert log.get(ENTRY.id) == ENTRY
-
-
-def test_an_entry_without_a_client_is_read_back_without_one(log: DecisionLog) -> None:
-    log.append(replace(ENTRY, client=None))
-
-    assert log.get(ENTRY.id) == replace(ENTRY, client=None)
-
-
-def test_an_id_that_was_never_written_has_no_entry(log: DecisionLog) -> None:
-    assert log.get("5d0b7a43-6d1b-4a4e-8a1c-2f4e3f9a9b11") is None
+    assert await store.decision(ENTRY.id) == entry
 
 
-def test_the_moment_is_kept_in_utc_whatever_zone_it_came_in(log: DecisionLog, path: Path) -> None:
-    log.append(replace(ENTRY, at=datetime(2026, 6, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))))
+async def test_an_id_that_was_never_written_has_no_decision(store: Store) -> None:
+    assert await store.decision(ENTRY.id) is None
+    assert await store.decision_of_card(CARD.id) is None
 
-    with sqlite3.connect(path) as reader:
-        assert reader.execute("SELECT at FROM decisions").fetchone() == ("2026-05-31T23:30:00.000000+00:00",)
-    reader.close()
+
+async def test_a_card_leads_to_its_own_decision(store: Store) -> None:
+    await store.append(ENTRY, [CARD, IssuedCard("card-2", ())], [])
+    await store.append(other := another(), [IssuedCard("card-3", ())], [])
+
+    assert await store.decision_of_card("card-2") == ENTRY
+    assert await store.decision_of_card("card-3") == other
+
+
+async def test_a_decision_comes_with_the_forms_that_its_cards_open(store: Store) -> None:
+    await store.append(ENTRY, [CARD], [FORM])
+
+    kept = await store.kept("form", "form-1", NOW)
+    assert kept is not None
+    assert kept.content == b"a form"
+
+
+async def test_a_decision_that_is_not_written_leaves_no_card_and_no_form(store: Store) -> None:
+    await store.append(ENTRY, [CARD], [])
+
+    with pytest.raises(DecisionLogError):
+        await store.append(another(), [IssuedCard("card-2", ()), CARD], [FORM])
+    assert await store.decision_of_card("card-2") is None
+    assert await store.kept("form", "form-1", NOW) is None
+    assert [entry async for entry in store.decisions()] == [ENTRY]
+
+
+async def test_an_id_is_written_once_and_never_replaced(store: Store) -> None:
+    await store.append(ENTRY, [], [])
+
+    with pytest.raises(DecisionLogError, match=r"SQLITE_CONSTRAINT|23505"):
+        await store.append(replace(ENTRY, hook="order-select"), [], [])
+    assert await store.decision(ENTRY.id) == ENTRY
+
+
+async def test_no_error_says_anything_of_the_entry(store: Store) -> None:
+    entry = replace(ENTRY, determinations=NAME, hook_instance=NAME)
+    await store.append(entry, [], [])
+
+    with pytest.raises(DecisionLogError) as refused:
+        await store.append(entry, [], [])
+    assert NAME not in f"{refused.value} {refused.value.__cause__} {refused.value.__context__}"
+
+
+async def test_a_moment_is_the_same_moment_whatever_zone_it_came_in(store: Store) -> None:
+    entry = replace(ENTRY, at=datetime(2026, 6, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))))
+    await store.append(entry, [], [])
+
+    assert await store.decision(entry.id) == entry
 
 
 def test_a_moment_without_a_time_zone_is_refused() -> None:
@@ -61,97 +90,40 @@ def test_a_moment_without_a_time_zone_is_refused() -> None:
         replace(ENTRY, at=datetime(2026, 6, 1, 0, 30))  # noqa: DTZ001 - the point of the test
 
 
-def test_an_id_is_written_once_and_never_replaced(log: DecisionLog) -> None:
-    log.append(ENTRY)
+async def test_decisions_come_in_order_of_time_from_since_to_before_until(store: Store) -> None:
+    moments = [NOW + timedelta(seconds=second) for second in range(5)]
+    entries = [replace(another(), at=moment) for moment in moments]
+    for entry in reversed(entries):
+        await store.append(entry, [], [])
 
-    with pytest.raises(DecisionLogError, match="SQLITE_CONSTRAINT"):
-        log.append(replace(ENTRY, hook="order-select"))
-    assert log.get(ENTRY.id) == ENTRY
-
-
-def test_a_reopened_log_has_its_entries_and_takes_more(path: Path) -> None:
-    first = DecisionLog(path)
-    first.append(ENTRY)
-    first.close()
-
-    second = DecisionLog(path)
-    second.append(more := another())
-    assert (second.get(ENTRY.id), second.get(more.id)) == (ENTRY, more)
-    second.close()
+    assert [each async for each in store.decisions()] == entries
+    assert [each async for each in store.decisions(since=moments[1], until=moments[4])] == entries[1:4]
+    assert [each async for each in store.decisions(limit=2)] == entries[:2]
+    assert [each async for each in store.decisions(limit=0)] == []
 
 
-def test_every_entry_acknowledged_before_a_kill_is_there_after_it(path: Path) -> None:
-    writer = child(APPEND_UNTIL_KILLED, path)
-    assert writer.stdout is not None
-    acknowledged = [writer.stdout.readline().strip() for _ in range(50)]
+async def test_more_decisions_than_are_read_at_once_come_each_once(store: Store) -> None:
+    # All of one moment: it is their ids that keep them apart.
+    entries = sorted((another() for _ in range(1_001)), key=lambda entry: entry.id)
+    await asyncio.gather(*(store.append(entry, [], []) for entry in entries))
 
-    writer.send_signal(signal.SIGKILL)
-    acknowledged += writer.stdout.read().split()
-    writer.stdout.close()
-
-    assert writer.wait() == -signal.SIGKILL
-    log = DecisionLog(path)
-    assert [lost for lost in acknowledged if log.get(lost) is None] == []
-    log.close()
+    assert [each async for each in store.decisions()] == entries
+    assert [each async for each in store.decisions(limit=600)] == entries[:600]
 
 
-def test_every_commit_waits_for_the_disk(log: DecisionLog) -> None:
-    # 2 is FULL. Nothing short of cutting the power shows the difference from outside.
-    assert log._connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert log._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+async def test_a_reopened_store_has_its_decisions_and_takes_more(url: str) -> None:
+    first = open_store(url, SECRET)
+    await first.append(ENTRY, [], [])
+    await first.close()
+
+    second = open_store(url, SECRET)
+    await second.append(more := another(), [], [])
+    assert (await second.decision(ENTRY.id), await second.decision(more.id)) == (ENTRY, more)
+    await second.close()
 
 
-def test_nobody_else_on_the_machine_may_read_the_log(log: DecisionLog, path: Path) -> None:
-    log.append(ENTRY)
+async def test_a_check_adds_nothing(store: Store) -> None:
+    await store.check()
+    await store.check()
 
-    files = list(path.parent.iterdir())
-    assert len(files) == 3
-    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-
-
-def test_two_threads_lose_nothing(log: DecisionLog) -> None:
-    entries = [another() for _ in range(100)]
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(log.append, entries))
-
-    assert [log.get(entry.id) for entry in entries] == entries
-
-
-def test_two_logs_on_one_file_lose_nothing(log: DecisionLog, path: Path) -> None:
-    other = DecisionLog(path)
-    entries = [another() for _ in range(50)]
-
-    with ThreadPoolExecutor(2) as threads:
-        ours = threads.map(log.append, entries[:25])
-        theirs = threads.map(other.append, entries[25:])
-        assert [*ours, *theirs] == [None] * 50
-
-    assert [log.get(entry.id) for entry in entries] == entries
-    other.close()
-
-
-def test_a_check_writes_to_the_disk_and_adds_no_entry(log: DecisionLog, path: Path) -> None:
-    before = Path(f"{path}-wal").stat().st_size
-    log.check()
-
-    assert Path(f"{path}-wal").stat().st_size > before
-    assert log._connection.execute("SELECT count(*) FROM decisions").fetchone() == (0,)
-
-
-def test_a_closed_log_refuses_entries(path: Path) -> None:
-    log = DecisionLog(path)
-    log.close()
-
-    with pytest.raises(DecisionLogError, match="closed"):
-        log.append(ENTRY)
-
-
-def test_no_error_says_anything_of_the_entry(log: DecisionLog) -> None:
-    entry = replace(ENTRY, determinations=NAME, hook_instance=NAME)
-    log.append(entry)
-
-    with pytest.raises(DecisionLogError) as refused:
-        log.append(entry)
-    assert NAME not in f"{refused.value} {refused.value.__cause__}"
-    assert os.fspath(log._path) in str(refused.value)
+    assert [entry async for entry in store.decisions()] == []

@@ -1,0 +1,143 @@
+"""Where the rows are: a SQLite file or a PostgreSQL database, and what to call its faults."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from cds_service.errors import StoreError
+
+LOCK_SECONDS = 1.0
+"""How long a statement waits for another writer: a clinician is waiting too."""
+
+_POSTGRESQL_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        # A commit is on the disk when it returns, whatever the server's own setting.
+        "synchronous_commit=on",
+        f"lock_timeout={LOCK_SECONDS * 1000:.0f}",
+        "statement_timeout=5000",
+        "timezone=UTC",
+    )
+)
+# Codes of faults that hit whatever is written next just the same, after the same wait.
+_WAITED = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_RECOVERY", "55P03", "57014"})
+
+
+@dataclass(frozen=True)
+class Database:
+    """Two ways into one database: ``writing``, one connection for one thread, and ``reading``, for several.
+
+    ``name`` is the file, or host and database: what errors say, never a user or a password.
+    """
+
+    name: str
+    writing: Engine
+    reading: Engine
+
+    def close(self) -> None:
+        """Let go of every connection that is not in use."""
+        self.reading.dispose()
+        self.writing.dispose()
+
+
+def database(url: str) -> Database:
+    """The database of a URL, ``sqlite:///FILE`` or ``postgresql://…``; nothing is opened yet. StoreError for others."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the database URL: found none; expected sqlite:///FILE or postgresql://…") from None
+    if parsed.drivername == "sqlite" and parsed.database:
+        return _sqlite(Path(parsed.database))
+    if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"))
+    raise StoreError(
+        f"the database URL: found {parsed.drivername}://…; expected sqlite:///FILE or postgresql://…"
+    )
+
+
+def reason(error: Exception) -> str:
+    """A fault in a word: the database's own code, the system's word, else the kind of error. It quotes no value."""
+    fault = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    words = (getattr(fault, name, None) for name in ("sqlite_errorname", "sqlstate", "strerror"))
+    return next((str(word) for word in words if word), type(fault).__name__)
+
+
+def is_waited_for(error: Exception) -> bool:
+    """Whether the fault took its time and would again: a lock, a server that is gone."""
+    gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    return gone or reason(error) in _WAITED
+
+
+def _sqlite(path: Path) -> Database:
+    def connected(*, reading: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection, reading=reading)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    writing = _engine(URL.create("sqlite", database=str(path)), creator=lambda: connected(reading=False))
+    # At once the only writer: a lock that is asked for later, half-way, could not be waited for.
+    event.listen(writing, "begin", _begin_immediate)
+    reading = _engine(URL.create("sqlite", database=str(path)), creator=lambda: connected(reading=True))
+    return Database(str(path), writing, reading)
+
+
+def _prepare(connection: sqlite3.Connection, *, reading: bool) -> None:
+    mode = _journal_mode(connection)
+    if mode != "wal":
+        raise sqlite3.NotSupportedError(f"found journal mode {mode}; expected wal")
+    # FULL: a commit is on the disk when it returns. NORMAL, WAL's usual companion, may lose the last ones.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # What is forgotten is overwritten.
+    connection.execute("PRAGMA secure_delete = ON")
+    if reading:
+        connection.execute("PRAGMA query_only = ON")
+
+
+def _journal_mode(connection: sqlite3.Connection) -> str:
+    """The mode after asking for WAL, the one thing for which SQLite does not wait its turn."""
+    give_up = monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            with closing(connection.execute("PRAGMA journal_mode = WAL")) as asked:
+                return str(asked.fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > give_up:
+                raise
+        sleep(0.01)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> Database:
+    arguments: dict[str, object] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 5_000,
+        "application_name": "cds-service",
+        # Of a setting that stands there twice, the last counts.
+        "options": f"{url.query.get('options', '')} {_POSTGRESQL_OPTIONS}",
+    }
+    writing = _engine(url, connect_args=arguments)
+    reading = _engine(url, connect_args=arguments, isolation_level="AUTOCOMMIT")
+    host = url.host or url.query.get("host") or "localhost"
+    return Database(f"{host}:{url.port or 5432}/{url.database}", writing, reading)
+
+
+def _engine(url: URL, **arguments: object) -> Engine:
+    # Parameters are what rows hold: no error of the library may quote them.
+    return create_engine(url, hide_parameters=True, **arguments)

@@ -1,0 +1,163 @@
+"""One writer for the process: a thread that commits, together, everything that came while it committed.
+
+A durable commit costs a write to the disk however many rows it holds; so the rows that wait share one, and each
+waiter hears of it only after that commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from threading import Condition, Thread
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from cds_service.errors import DecisionLogError, StoreBusyError
+from cds_service.store.database import Database, is_waited_for, reason
+
+T = TypeVar("T")
+Change = Callable[[Connection], T]
+"""Statements that belong together, on a connection in a transaction. What it returns, its waiter gets."""
+
+_GROUP = 256
+"""Rows beyond these wait for the next commit: a larger one would keep the first waiting for the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    change: Change[Any]
+    answer: asyncio.Future[Any]
+
+
+class GroupWriter:
+    """Writes changes to one database, in the order they come. Any number of event loops may share it.
+
+    ``capacity``: how many changes may wait. ``commit_seconds`` is told how long each commit took, in the writer's thread.
+    """
+
+    def __init__(
+        self, database: Database, capacity: int, commit_seconds: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._commit_seconds = commit_seconds
+        self._queue: deque[_Waiting] = deque()
+        self._turn = Condition()
+        self._closing = False
+        # Not to be waited for by an interpreter that ends without close(): what it has not committed nobody was told.
+        self._thread = Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def written(self, change: Change[T], seconds: float) -> T:
+        """What ``change`` returned, once it is durable. DecisionLogError when it is not, or not within ``seconds``."""
+        waiting = _Waiting(change, asyncio.get_running_loop().create_future())
+        self._queued(waiting)
+        try:
+            async with asyncio.timeout(seconds):
+                answer: T = await waiting.answer
+                return answer
+        except TimeoutError:
+            raise self._failed(f"no commit within {seconds:g} s") from None
+
+    def close(self) -> None:
+        """Take no more, write what waits, and end. Blocks; safe to call twice."""
+        with self._turn:
+            self._closing = True
+            self._turn.notify()
+        self._thread.join()
+
+    def _queued(self, waiting: _Waiting) -> None:
+        with self._turn:
+            if self._closing:
+                raise self._failed("the store is closed")
+            if len(self._queue) >= self._capacity:
+                raise StoreBusyError(f"{self._database.name}: {self._capacity} changes wait to be written")
+            self._queue.append(waiting)
+            self._turn.notify()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            # A waiter that gave up was told that nothing was written, so nothing is.
+            wanted = [waiting for waiting in group if not waiting.answer.cancelled()]
+            _tell(wanted, self._answers(wanted))
+
+    def _next_group(self) -> list[_Waiting]:
+        """What waits, as soon as anything does; nothing at all once the writer is closing."""
+        with self._turn:
+            while not self._queue and not self._closing:
+                self._turn.wait()
+            group = list(islice(self._queue, _GROUP))
+            for _ in group:
+                self._queue.popleft()
+            return group
+
+    def _answers(self, group: Sequence[_Waiting], *, again: bool = True) -> list[Any]:
+        """For each of the group what its change returned, or the exception that its waiter is to see."""
+        if not group:
+            return []
+        try:
+            return self._committed(group)
+        except _NotCommittedError as undone:
+            fault = undone.fault
+        except Exception as error:  # noqa: BLE001 - a writer that died would leave everybody waiting
+            # No connection; or the commit failed, and when the server went away in it nobody knows: never tried twice.
+            return [self._shown(error)] * len(group)
+        if again and isinstance(fault, DBAPIError) and fault.connection_invalidated:
+            return self._answers(group, again=False)
+        if len(group) == 1 or is_waited_for(fault):
+            return [self._shown(fault)] * len(group)
+        # Something is wrong with one of them; its neighbours are not to fail for it.
+        return [answer for waiting in group for answer in self._answers([waiting])]
+
+    def _committed(self, group: Sequence[_Waiting]) -> list[Any]:
+        with self._database.writing.connect() as connection:
+            try:
+                results = [waiting.change(connection) for waiting in group]
+            except Exception as error:  # noqa: BLE001 - a bug too must not be committed in part
+                raise _NotCommittedError(error) from None
+            started = time.perf_counter()
+            connection.commit()
+        self._commit_seconds(time.perf_counter() - started)
+        return results
+
+    def _shown(self, error: Exception) -> Exception:
+        """A fault of the database by its code alone; a bug as it is."""
+        return self._failed(reason(error)) if isinstance(error, SQLAlchemyError | OSError) else error
+
+    def _failed(self, why: str) -> DecisionLogError:
+        return DecisionLogError(f"{self._database.name}: {why}")
+
+
+class _NotCommittedError(Exception):
+    """A group failed before its commit was asked for."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
+        super().__init__()
+
+
+def _tell(group: Sequence[_Waiting], answers: Sequence[Any]) -> None:
+    """Wake the waiters, with one call for each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
+    for waiting, answer in zip(group, answers, strict=True):
+        by_loop[waiting.answer.get_loop()].append((waiting.answer, answer))
+    for loop, told in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, told)
+
+
+def _settle(told: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, answer in told:
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
