@@ -29,7 +29,11 @@ class ValueSets:
 
     def has_member(self, url: str, system: str | None, code: str) -> bool:
         """Whether the value set at ``url`` holds exactly this code. KeyError for an unknown value set."""
-        return (system, code) in self.codes[url]
+        codes = self.codes[url]
+        # What a sender puts in their place may be anything, and a list is in no set.
+        return (
+            isinstance(code, str) and (system is None or isinstance(system, str)) and (system, code) in codes
+        )
 
     def __contains__(self, url: object) -> bool:
         return url in self.codes

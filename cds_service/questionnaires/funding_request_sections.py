@@ -1,0 +1,130 @@
+"""A completed form as a person reads it: sections of questions and answers, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from cds_service.questionnaires.answer_values import is_dont_know, states_absence, value_of_answer
+from cds_service.questionnaires.items import by_link_id
+from cds_service.record.resources import Resource, members, text
+
+NOT_KNOWN = "Not known"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A question with its answers in words, or a heading, which has none. ``level`` 0 stands directly in the section."""
+
+    label: str
+    answers: tuple[str, ...]
+    level: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a document under its title."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def sections(questionnaire: Resource, response: Resource) -> tuple[Section, ...]:
+    """The response's top-level groups in their order, those without an answer left out.
+
+    Items beside the groups stand together in a section of the form's title. An item that the form does not have keeps
+    the text that the response gives it: nothing that was answered is lost.
+    """
+    questions = by_link_id(questionnaire)
+    loose: list[Line] = []
+    found: list[Section] = []
+    for item in members(response, "item"):
+        if _is_group(item, questions):
+            found.append(Section(_label(item, questions), tuple(_with_answers(_lines(item, questions)))))
+        else:
+            loose += _with_answers(_lines_of_items([item], questions))
+    title = text(questionnaire, "title") or "Answers"
+    return tuple(each for each in (Section(title, tuple(loose)), *found) if each.lines)
+
+
+def answer_in_words(answer: Resource) -> str:
+    """One answer: Yes, 3 March 2024, an option's display."""
+    found = value_of_answer(answer)
+    if found is None or is_dont_know(answer):
+        return NOT_KNOWN
+    name, value = found
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if name in {"valueDate", "valueDateTime"}:
+        return date_in_words(value)
+    return _complex_in_words(value) if isinstance(value, dict) else str(value)
+
+
+def date_in_words(written: Any) -> str:
+    """A FHIR date or dateTime as 3 March 2024, March 2024 or 2024; as it stands when it is none."""
+    try:
+        day, _, clock = str(written).partition("T")
+        if clock:
+            moment = datetime.fromisoformat(str(written))
+            return f"{_day(moment.date())} at {moment:%H:%M}"
+        if len(day) == 7:
+            return f"{date.fromisoformat(f'{day}-01'):%B %Y}"
+        return _day(date.fromisoformat(day)) if len(day) == 10 else day
+    except ValueError:
+        return str(written)
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _complex_in_words(value: Resource) -> str:
+    """A Coding, Reference or Attachment by its most telling name; a Quantity with its unit."""
+    if "value" in value:
+        number = f"{text(value, 'comparator') or ''}{value['value']}"
+        return f"{number} {text(value, 'unit') or text(value, 'code') or ''}".strip()
+    named = (text(value, name) for name in ("display", "title", "reference", "code", "url"))
+    return next((each for each in named if each), NOT_KNOWN)
+
+
+def _lines(group: Resource, questions: dict[str, Resource]) -> Iterator[Line]:
+    return _lines_of_items(members(group, "item"), questions)
+
+
+def _lines_of_items(items: Iterable[Resource], questions: dict[str, Resource]) -> Iterator[Line]:
+    """Without recursion: how deep a response goes is its sender's choice."""
+    waiting = [(0, item) for item in items][::-1]
+    while waiting:
+        level, item = waiting.pop()
+        answers = [*members(item, "answer")]
+        yield Line(_label(item, questions), _answers(item, answers), level)
+        below = [*members(item, "item"), *(each for answer in answers for each in members(answer, "item"))]
+        waiting += [(level + 1, each) for each in reversed(below)]
+
+
+def _answers(item: Resource, answers: Iterable[Resource]) -> tuple[str, ...]:
+    said = tuple(answer_in_words(answer) for answer in answers)
+    return said or ((NOT_KNOWN,) if states_absence(item) else ())
+
+
+def _with_answers(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines that have an answer, and the headings above one that has."""
+    kept: list[Line] = []
+    level = -1
+    for line in reversed([*lines]):
+        if line.answers or line.level < level:
+            kept.append(line)
+            level = line.level
+    return reversed(kept)
+
+
+def _is_group(item: Resource, questions: dict[str, Resource]) -> bool:
+    question = questions.get(text(item, "linkId") or "")
+    return text(question, "type") == "group"
+
+
+def _label(item: Resource, questions: dict[str, Resource]) -> str:
+    link_id = text(item, "linkId") or ""
+    return text(questions.get(link_id), "text") or text(item, "text") or link_id
