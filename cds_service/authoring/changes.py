@@ -148,6 +148,8 @@ _POLICY: Mapping[str, Callable[[Policy], object]] = {
     "commissioner": lambda policy: policy.commissioner_name,
     "source document": lambda policy: _cited([policy.source]),
     "individual funding route": lambda policy: _cited(_some(policy.individual_funding)),
+    "who may apply": lambda policy: ", ".join(policy.route.applicants) if policy.route else None,
+    "request form": lambda policy: policy.route.form if policy.route else None,
 }
 _RULE: Mapping[str, Callable[[Rule], object]] = {
     "outcome": lambda rule: " to ".join(filter(None, (rule.outcome.code, rule.outcome.redirect_to))),

@@ -56,6 +56,21 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class FundingRoute:
+    """How an individual request is made: what the policy says of it, who may apply, and the shared form to do it on.
+
+    ``form`` is the canonical of a Questionnaire, with version. ``submission`` (where it is sent) and ``response_time``
+    are as the funder publishes them, None when it publishes none.
+    """
+
+    citation: Citation
+    applicants: tuple[str, ...]
+    submission: str | None
+    response_time: str | None
+    form: str | None
+
+
+@dataclass(frozen=True)
 class Criterion:
     """One fact that the policy turns on: a Questionnaire item.
 
@@ -127,7 +142,8 @@ class Policy:
 
     ``commissioner`` is a directory id, None for national advice. ``criteria`` stand in the diagram's order; the leaves
     of ``diagram`` are positions in ``rules``. ``variables`` are the Questionnaire's named expressions, ``queries`` the
-    reads it declares, as templates, and ``lists`` the deployer's Bundles. ``folder`` is where its cases lie.
+    reads it declares, as templates, and ``lists`` the deployer's Bundles. ``folder`` is where its cases lie. ``route``
+    is None for advice that names none.
     """
 
     id: str
@@ -151,7 +167,12 @@ class Policy:
     value_sets: ValueSets
     folder: Path
     source: Citation
-    individual_funding: Citation | None
+    route: FundingRoute | None
+
+    @property
+    def individual_funding(self) -> Citation | None:
+        """What the policy says of individual requests."""
+        return self.route.citation if self.route else None
 
     @property
     def canonical(self) -> str:

@@ -24,7 +24,8 @@ def run(*arguments: str | Path) -> Result:
 @pytest.fixture
 def plans(tmp_path: Path) -> Path:
     """A copy of one plan."""
-    shutil.copytree(ROOT / "plans" / POLICY, tmp_path / POLICY)
+    for folder in (POLICY, "ifr-request"):
+        shutil.copytree(ROOT / "plans" / folder, tmp_path / folder)
     shutil.copy(ROOT / "plans" / "organizations.json", tmp_path)
     return tmp_path
 

@@ -361,7 +361,8 @@ FAULTS = (
 @pytest.fixture
 def plans(tmp_path: Path) -> Path:
     """A copy of the real plan, to be broken."""
-    shutil.copytree(PLANS / POLICY, tmp_path / POLICY)
+    for folder in (POLICY, "ifr-request"):
+        shutil.copytree(PLANS / folder, tmp_path / folder)
     shutil.copy(PLANS / "organizations.json", tmp_path)
     return tmp_path
 

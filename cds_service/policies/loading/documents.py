@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from cds_service.record.resources import Resource
 
 @dataclass(frozen=True)
 class Document:
-    """One FHIR resource and the file it was read from."""
+    """One FHIR resource and the file it was read from. ``digest``: sha256 of the content, when that is known."""
 
     file: Path
     resource: Resource
+    digest: bytes | None = None
 
     def problem(self, path: str, found: object, expected: str) -> PlanError:
         """A PlanError at ``path``, which is given below the resource (``action[0].title``)."""
@@ -47,21 +49,27 @@ class Problems:
             self.found.append(problem)
 
 
-def read_document(file: Path, resource_type: str) -> Document:
-    """The resource in a file. PlanError when the file is unreadable, not JSON, or not exactly this resource type."""
-    value = read_json(file)
+def document(file: Path, content: bytes, resource_type: str) -> Document:
+    """The resource in a file of this content. PlanError when it is not JSON, or not exactly this resource type."""
+    value = _json(file, content)
     found = value.get("resourceType") if isinstance(value, dict) else value
     if found != resource_type:
         raise PlanError(str(file), "resourceType", _shown(found), resource_type)
-    return Document(file, value)
+    return Document(file, value, sha256(content).digest())
 
 
 def read_json(file: Path) -> Any:
     """The JSON in a file; a member that stands twice in one object is an error. PlanError when it cannot be read."""
     try:
-        return json.loads(file.read_bytes(), object_pairs_hook=_without_repeats)
+        content = file.read_bytes()
     except OSError as error:
         raise PlanError(str(file), "$", error.strerror or "an unreadable file", "a readable file") from None
+    return _json(file, content)
+
+
+def _json(file: Path, content: bytes) -> Any:
+    try:
+        return json.loads(content, object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise PlanError(str(file), "$", f"{error.msg} at {place}", "JSON") from None

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
-from cds_service.errors import DiagramTooLargeError, PlanError
+from cds_service.errors import DiagramTooLargeError, PlanError, PlansError
 from cds_service.policies.conditions import built, comparisons
 from cds_service.policies.diagram import Diagram, DiagramBuilder
-from cds_service.policies.loading.documents import Document, Problems, read_document, shape_problems
+from cds_service.policies.loading.documents import Document, Problems, document, shape_problems
+from cds_service.policies.loading.files import PlanFiles, read_files
 from cds_service.policies.loading.plan import (
     INDIVIDUAL_FUNDING,
     artifacts,
@@ -21,7 +23,10 @@ from cds_service.policies.loading.plan import (
     read_rules,
     root_action,
 )
-from cds_service.policies.loading.questionnaire import Reading, compiled, items, read_questionnaire
+from cds_service.policies.loading.questionnaire import read_questionnaire
+from cds_service.policies.loading.reading import Reading, compiled, items
+from cds_service.policies.loading.route import funding_route
+from cds_service.policies.loading.shared import Shared
 from cds_service.policies.loading.value_sets import read_value_sets
 from cds_service.policies.policy import (
     ADVICE,
@@ -66,40 +71,81 @@ class PlanFolder:
 def read_folder(folder: PlanFolder, directory: Directory, problems: Problems) -> Policy | None:
     """The policy in a folder, or None when there are problems, which are then all noted."""
     before = len(problems.found)
-    documents = _documents(folder, problems)
+    files = read_files(folder.path, folder.overlays, problems)
+    return read_plan(files, directory, problems, Shared()) if len(problems.found) == before else None
+
+
+def read_plan(
+    files: PlanFiles, directory: Directory, problems: Problems, shared: Shared, *, is_sound: bool = False
+) -> Policy | None:
+    """The policy in these files, or None when there are problems, which are then all noted.
+
+    ``is_sound``: the very same files were found to be well-shaped FHIR before, which need not be found again.
+    """
+    before = len(problems.found)
+    documents = read_documents(files, _KINDS, problems, shared, is_sound=is_sound)
     if len(problems.found) > before:
         return None
     plan, questionnaire = documents["PlanDefinition"][0], documents["Questionnaire"][0]
     lists = {document.resource["id"]: document.resource for document in documents["Bundle"]}
-    value_sets = read_value_sets(documents["ValueSet"], problems)
-    reading = read_questionnaire(questionnaire, value_sets, lists, problems)
+    value_sets = read_value_sets(documents["ValueSet"], problems, shared)
+    reading = read_questionnaire(questionnaire, value_sets, lists, problems, shared)
     with problems.noted():
-        rules = read_rules(plan, problems, partial(compiled, reading))
+        rules = read_rules(plan, problems, partial(compiled, reading), shared.condition)
         _check_whole(plan, reading, rules, problems)
         criteria = _criteria(plan, reading, rules, problems)
         if len(problems.found) == before:
             policy = _policy(plan, reading, rules, criteria, directory)
-            return replace(policy, lists=lists, folder=folder.path)
+            return replace(policy, lists=lists, folder=files.folder)
     return None
 
 
-def _documents(folder: PlanFolder, problems: Problems) -> dict[str, list[Document]]:
-    """The folder's resources by type, their FHIR shape checked."""
+def read_documents(
+    plan: PlanFiles,
+    kinds: Mapping[str, tuple[int, float]],
+    problems: Problems,
+    shared: Shared,
+    *,
+    is_sound: bool = False,
+) -> dict[str, list[Document]]:
+    """The plan's resources by type, their FHIR shape checked. ``kinds``: how many of each, at least and at most."""
     documents: dict[str, list[Document]] = {}
-    for kind, (least, most) in _KINDS.items():
-        files, documents[kind] = folder.files(kind), []
+    for kind, (least, most) in kinds.items():
+        files, documents[kind] = plan.of_kind(kind), []
         if not least <= len(files) <= most:
             wanted = "exactly one" if most == 1 else "at least one"
             problems.add(
-                PlanError(str(folder.path), "$", f"{len(files)} files {kind}-*.json", f"{wanted} {kind}")
+                PlanError(str(plan.folder), "$", f"{len(files)} files {kind}-*.json", f"{wanted} {kind}")
             )
         for file in files:
             with problems.noted():
-                document = read_document(file, kind)
-                for problem in [*shape_problems(document), *_naming_problems(document)]:
+                read, found = _read(plan, file, kind, shared, is_sound=is_sound)
+                for problem in [*found, *_naming_problems(read)]:
                     problems.add(problem)
-                documents[kind].append(document)
+                documents[kind].append(read)
     return documents
+
+
+def _read(
+    plan: PlanFiles, file: Path, kind: str, shared: Shared, *, is_sound: bool
+) -> tuple[Document, tuple[PlanError, ...]]:
+    """A file's resource, and what is wrong with its shape. Value sets lie in many plans, and are looked at once."""
+    content = plan.contents[file]
+    checked = (lambda read: read) if is_sound else _sound
+    try:
+        if kind != "ValueSet":
+            return checked(document(file, content, kind)), ()
+        known = shared.documents.of(sha256(content).digest(), lambda: checked(document(file, content, kind)))
+    except PlansError as error:
+        return document(file, content, kind), error.problems
+    return replace(known, file=file), ()
+
+
+def _sound(read: Document) -> Document:
+    """The same document. PlansError when it is not well-shaped FHIR."""
+    if problems := list(shape_problems(read)):
+        raise PlansError(problems)
+    return read
 
 
 def _naming_problems(document: Document) -> Iterator[PlanError]:
@@ -185,15 +231,26 @@ def _policy(
         plan=plan.resource,
         criteria=criteria,
         rules=rules,
-        diagram=build_diagram(plan, criteria, rules),
+        diagram=_shared_diagram(plan, criteria, rules, reading.shared),
         variables=reading.variables,
         queries=reading.queries,
         lists={},
         value_sets=reading.value_sets,
         folder=plan.file.parent,
         source=next(artifacts(plan, "derived-from")),
-        individual_funding=next(artifacts(plan, "documentation", INDIVIDUAL_FUNDING), None),
+        route=funding_route(plan),
     )
+
+
+def _shared_diagram(
+    plan: Document, criteria: tuple[Criterion, ...], rules: tuple[Rule, ...], shared: Shared
+) -> Diagram:
+    """The rules as one diagram, which follows from the criteria's values and the conditions' texts alone."""
+    key = (
+        tuple((each.link_id, each.domain) for each in criteria),
+        tuple(rule.condition for rule in rules),
+    )
+    return shared.diagrams.of(key, lambda: build_diagram(plan, criteria, rules))
 
 
 def build_diagram(plan: Document, criteria: tuple[Criterion, ...], rules: tuple[Rule, ...]) -> Diagram:

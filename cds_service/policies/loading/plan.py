@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from cds_service.fhirpath import Expression
 from cds_service.fhirpath.model import r4
-from cds_service.policies.conditions import Condition, read_condition
+from cds_service.policies.conditions import Condition
 from cds_service.policies.loading.documents import Document, Problems, expression_refused_at
 from cds_service.policies.loading.extensions import (
     APPLICABILITY_BEHAVIOR,
@@ -57,9 +57,12 @@ def root_action(document: Document) -> Resource:
 
 
 Compile = Callable[[Document, str, str], Expression]
+ReadCondition = Callable[[str], Condition]
 
 
-def read_rules(document: Document, problems: Problems, compiled: Compile) -> tuple[Rule, ...]:
+def read_rules(
+    document: Document, problems: Problems, compiled: Compile, read_condition: ReadCondition
+) -> tuple[Rule, ...]:
     """The rules in order; the last, and only the last, has no condition. ``compiled`` reads suggestions' expressions."""
     actions = list(members(root_action(document), "action"))
     if not actions:
@@ -68,14 +71,22 @@ def read_rules(document: Document, problems: Problems, compiled: Compile) -> tup
     for position, action in enumerate(actions):
         with problems.noted():
             where, last = f"action[0].action[{position}]", position == len(actions) - 1
-            rules.append(_rule(document, where, action, compiled, last=last))
+            rules.append(_rule(document, where, action, compiled, read_condition, last=last))
     ids = [rule.id for rule in rules]
     for repeated in sorted({each for each in ids if ids.count(each) > 1}):
         problems.add(document.problem("action[0].action.id", repeated, "an id that no other rule has"))
     return tuple(rules)
 
 
-def _rule(document: Document, path: str, action: Resource, compiled: Compile, *, last: bool) -> Rule:
+def _rule(
+    document: Document,
+    path: str,
+    action: Resource,
+    compiled: Compile,
+    read_condition: ReadCondition,
+    *,
+    last: bool,
+) -> Rule:
     for member in ("id", "title", "description"):
         if not text(action, member):
             raise document.problem(f"{path}.{member}", action.get(member), "a text")
@@ -102,7 +113,7 @@ def _rule(document: Document, path: str, action: Resource, compiled: Compile, *,
         urgent=_PRIORITIES[action.get("priority")],
         outcome=_outcome(document, path, action),
         condition=body,
-        logic=None if body is None else _condition(document, path, body),
+        logic=None if body is None else _condition(document, path, body, read_condition),
         citations=citations,
         suggestions=tuple(
             _suggestion(document, f"{path}.action[{place}]", each, compiled)
@@ -168,7 +179,7 @@ def _condition_text(document: Document, path: str, action: Resource, *, last: bo
     return str(expression.get("expression"))
 
 
-def _condition(document: Document, path: str, body: str) -> Condition:
+def _condition(document: Document, path: str, body: str, read_condition: ReadCondition) -> Condition:
     with expression_refused_at(document, f"{path}.condition[0].expression.expression", body):
         return read_condition(body)
 

@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cds_service.policies.loading.documents import Document, Problems
-from cds_service.record.codes import SNOMED, is_snomed_id
+from cds_service.policies.loading.shared import Codes, Shared
+from cds_service.record.codes import SNOMED, is_snomed_id, spellings
 from cds_service.record.resources import members, text
 from cds_service.record.value_sets import ValueSets
 
 
-def read_value_sets(documents: Iterable[Document], problems: Problems) -> ValueSets:
+def read_value_sets(documents: Iterable[Document], problems: Problems, shared: Shared) -> ValueSets:
     """The value sets of a policy by canonical URL, problems noted."""
-    expansions: dict[str, tuple[tuple[str, str], ...]] = {}
+    codes: dict[str, Codes] = {}
     for document in documents:
         with problems.noted():
             url = text(document.resource, "url")
-            if url is None or url in expansions:
+            if url is None or url in codes:
                 raise document.problem("url", url, "a canonical URL that no other ValueSet here has")
-            expansions[url] = _codes(document)
-    return ValueSets.of(expansions)
+            codes[url] = _spelt(document, shared)
+    return ValueSets(codes)
+
+
+def _spelt(document: Document, shared: Shared) -> Codes:
+    """The codes in every spelling; one set for all value sets of the same content."""
+
+    def spelt() -> Codes:
+        return frozenset(
+            spelling for system, code in _codes(document) for spelling in spellings(system, code)
+        )
+
+    return spelt() if document.digest is None else shared.codes.of(document.digest, spelt)
 
 
 def _codes(document: Document) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,132 @@
+"""All plans of a deployment, checked: few of them built at once, many when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar, cast
+
+from cds_service.policies.forms import SharedForm
+from cds_service.policies.index import Code
+from cds_service.policies.listing import Listing, listing_of
+from cds_service.policies.loading.checked_before import checked_before
+from cds_service.policies.loading.checking import Checked, Checker
+from cds_service.policies.loading.documents import Problems
+from cds_service.policies.loading.files import PlanFiles
+from cds_service.policies.loading.folder import PlanFolder
+from cds_service.policies.loading.form import read_form
+from cds_service.policies.loading.processes import all_listed
+from cds_service.policies.loading.shared import Shared
+from cds_service.policies.loading.shelf import BuiltPolicies, BuiltQuestions
+from cds_service.policies.policy import Policy
+from cds_service.policies.questions import Questions
+from cds_service.record.commissioners import Directory
+
+Part = TypeVar("Part", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The active policies with their entries and their order codes in every spelling, in one order."""
+
+    listings: tuple[Listing, ...]
+    codes: tuple[Iterable[Code], ...]
+    policies: Sequence[Policy]
+    questions: Mapping[str, Questions]
+
+
+@dataclass(frozen=True)
+class PlanSet:
+    """The entries of all policies, active or not; the active ones; the shared forms; each plan's digest."""
+
+    listings: tuple[Listing, ...]
+    in_use: InUse
+    forms: tuple[SharedForm, ...]
+    digests: tuple[str, ...]
+
+
+def few(
+    folders: Sequence[PlanFolder], directory: Directory, cache: Path | None, problems: Problems
+) -> PlanSet:
+    """The plans of these folders, problems noted, each policy built here and now."""
+    checker = Checker(directory, checked_before(cache, directory))
+    plans: list[PlanFiles] = []
+    policies: list[Policy] = []
+    forms: list[SharedForm] = []
+    for folder in folders:
+        plan, policy = checker.policy(folder, problems)
+        plans.append(plan)
+        policies += [] if policy is None else [policy]
+        forms += _forms(plan, problems)
+    active = tuple(policy for policy in policies if policy.plan["status"] == "active")
+    in_use = InUse(
+        listings=tuple(map(listing_of, active)),
+        codes=tuple(policy.codes for policy in active),
+        policies=active,
+        questions={policy.canonical: Questions(policy) for policy in active},
+    )
+    return PlanSet(
+        tuple(map(listing_of, policies)), in_use, tuple(forms), tuple(plan.digest for plan in plans)
+    )
+
+
+def many(
+    folders: Sequence[PlanFolder], directory: Directory, cache: Path | None, problems: Problems
+) -> PlanSet:
+    """The plans of these folders, problems noted, checked in several processes; policies are built when asked for."""
+    contents: dict[bytes, bytes] = {}
+    same: dict[object, object] = {}
+    found: list[Checked] = []
+    for checked in all_listed(folders, directory, cache):
+        contents |= {digest: each for digest, each in checked.contents.items() if digest not in contents}
+        found.append(_without_repeats(checked, same))
+    found.sort(key=lambda checked: checked.place)
+    forms: list[SharedForm] = []
+    for checked in found:
+        for problem in checked.problems:
+            problems.add(problem)
+        if checked.is_form and not checked.problems:
+            forms += _forms(checked.files.unpacked(contents.__getitem__), problems)
+    return PlanSet(
+        tuple(checked.listing for checked in found if checked.listing),
+        _in_use(found, contents, directory),
+        tuple(forms),
+        tuple(checked.digest for checked in found),
+    )
+
+
+def _in_use(found: Iterable[Checked], contents: Mapping[bytes, bytes], directory: Directory) -> InUse:
+    active = [(each.listing, each) for each in found if each.listing and each.listing.is_active]
+    listings = tuple(listing for listing, _ in active)
+    policies = BuiltPolicies(listings, tuple(checked.files for _, checked in active), contents, directory)
+    places = {listing.canonical: place for place, listing in enumerate(listings)}
+    codes = tuple(checked.codes for _, checked in active)
+    return InUse(listings, codes, policies, BuiltQuestions(policies, places))
+
+
+def _forms(plan: PlanFiles, problems: Problems) -> list[SharedForm]:
+    form = read_form(plan, problems, Shared()) if plan.is_form else None
+    return [] if form is None else [form]
+
+
+def _without_repeats(checked: Checked, same: dict[object, object]) -> Checked:
+    """The same with what other plans have too held once, and without the contents, which are kept elsewhere."""
+
+    def once(part: Part) -> Part:
+        return cast("Part", same.setdefault(part, part))
+
+    files = replace(
+        checked.files, files=tuple(once((once(name), each)) for name, each in checked.files.files)
+    )
+    listing = checked.listing and replace(
+        checked.listing,
+        version=once(checked.listing.version),
+        commissioner=once(checked.listing.commissioner),
+        queries=once(checked.listing.queries),
+        redirects=once(checked.listing.redirects),
+        form=once(checked.listing.form),
+        period=once(checked.listing.period),
+    )
+    codes = once(tuple(once((once(system), code)) for system, code in checked.codes))
+    return replace(checked, files=files, listing=listing, codes=codes, contents={})
