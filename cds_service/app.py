@@ -17,17 +17,42 @@ from cds_service.errors import (
     CdsServiceError,
     ClientRejectedError,
     DecisionLogError,
+    EnablementLoopError,
+    ExtractionError,
+    FormUnavailableError,
+    FundingRequestError,
+    HandleError,
+    LaunchRefusedError,
     MissingDataError,
     NoPoliciesError,
+    NotAcceptableError,
+    NothingToExtractError,
+    OperationNotSupportedError,
     RequestError,
+    ResourceNotFoundError,
+    StoreBusyError,
+    StoreConflictError,
+    StoreError,
     UnknownServiceError,
+    UnknownValueSetError,
+    UnsupportedItemError,
+    UnsupportedQuestionnaireError,
+    WrongLaunchError,
 )
+from cds_service.filling.prepared_forms import PreparedForms
+from cds_service.routes.decisions import decision_routes
+from cds_service.routes.development import development_routes
+from cds_service.routes.feedback import feedback_routes
+from cds_service.routes.fhir import fhir_routes
+from cds_service.routes.form import form_routes
 from cds_service.routes.hooks import hook_routes
+from cds_service.routes.launch import launch_routes
 from cds_service.routes.operations import operation_routes
 from cds_service.routes.pages import page_routes
-from cds_service.routes.replies import outcome_reply
+from cds_service.routes.replies import outcome_reply, page_reply
+from cds_service.routes.trouble import trouble
 from cds_service.settings import Settings
-from cds_service.state import State, client_verifier
+from cds_service.state import service_state
 
 logger = logging.getLogger("cds_service")
 
@@ -40,8 +65,27 @@ _STATUS: Mapping[type[Exception], tuple[int, str]] = {
     MissingDataError: (412, "required"),
     NoPoliciesError: (503, "transient"),
     DecisionLogError: (503, "transient"),
+    StoreBusyError: (503, "transient"),
+    StoreError: (503, "transient"),
+    ResourceNotFoundError: (404, "not-found"),
+    UnknownValueSetError: (404, "not-found"),
+    OperationNotSupportedError: (405, "not-supported"),
+    NotAcceptableError: (406, "not-supported"),
+    ExtractionError: (422, "processing"),
+    NothingToExtractError: (422, "not-supported"),
+    UnsupportedQuestionnaireError: (422, "not-supported"),
+    EnablementLoopError: (422, "processing"),
+    FundingRequestError: (422, "processing"),
+    LaunchRefusedError: (400, "processing"),
+    HandleError: (410, "expired"),
+    WrongLaunchError: (403, "forbidden"),
+    FormUnavailableError: (410, "deleted"),
+    StoreConflictError: (409, "conflict"),
+    UnsupportedItemError: (501, "not-supported"),
 }
-_HTTP_ISSUES = {404: "not-found", 405: "not-supported"}
+# Below these, a person is looking: what goes wrong is told on a page.
+_PAGES = ("/launch", "/form")
+_HTTP_ISSUES = {403: "forbidden", 404: "not-found", 405: "not-supported", 412: "multiple-matches"}
 
 
 def create_app(
@@ -56,7 +100,7 @@ def create_app(
     """
     zone = ZoneInfo(settings.time_zone)
     clock = clock or (lambda: datetime.now(zone))
-    state = State(settings, verifier=client_verifier(settings, clock))
+    state, forms = service_state(settings, clock), PreparedForms()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -70,9 +114,20 @@ def create_app(
         CORSMiddleware,
         allow_origins=settings.cors_origins or (() if settings.clients else ("*",)),
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type", "Accept"),
+        allow_headers=("Authorization", "Content-Type", "Accept", "Prefer", "If-None-Match"),
+        expose_headers=("ETag",),
     )
-    for router in (hook_routes(state, clock), operation_routes(state), page_routes(state, clock)):
+    routers = [
+        feedback_routes(state),
+        hook_routes(state, clock),
+        decision_routes(state),
+        operation_routes(state),
+        page_routes(state, clock),
+        fhir_routes(state, clock),
+        launch_routes(state, clock, forms),
+        form_routes(state, clock, forms, zone),
+    ]
+    for router in routers + ([development_routes(state, clock)] if settings.in_development else []):
         app.include_router(router)
     _add_error_answers(app)
     return app
@@ -80,10 +135,12 @@ def create_app(
 
 def _add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(CdsServiceError)
-    async def refused(_: Request, error: Exception) -> Response:
+    async def refused(request: Request, error: Exception) -> Response:
         status, issue = _STATUS.get(type(error), (500, "exception"))
         if status >= 500:
             logger.error("%s: %s", type(error).__name__, error)
+        if request.url.path.startswith(_PAGES):
+            return page_reply(trouble(error), status)
         if isinstance(error, ClientRejectedError):
             return outcome_reply(status, issue, "the client was not accepted")
         return outcome_reply(status, issue, _public_words(error), getattr(error, "where", None))
@@ -95,15 +152,17 @@ def _add_error_answers(app: FastAPI) -> None:
         return outcome_reply(status, _HTTP_ISSUES.get(status, "processing"), words)
 
     @app.exception_handler(Exception)
-    async def bug(_: Request, error: Exception) -> Response:
+    async def bug(request: Request, error: Exception) -> Response:
         # Never an empty list of cards for a fault; and no message, which might quote the request.
         logger.error("unexpected %s", type(error).__name__)
+        if request.url.path.startswith(_PAGES):
+            return page_reply(trouble(error), 500)
         return outcome_reply(500, "exception", "internal error")
 
 
 def _public_words(error: Exception) -> str:
     """What a caller may read of an error: never a path or a message of the machine."""
-    if isinstance(error, DecisionLogError):
+    if isinstance(error, StoreError):
         return "the decision could not be written down, so it is not given"
     if type(error) in _STATUS:
         return str(error)

@@ -1,4 +1,4 @@
-"""The command line: serve, decide, probe, settings; for authors check, test, new, explain, diff."""
+"""The command line: serve, decide, probe, replay, purge, settings; for authors check, test, new, explain, diff."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ PlanFolders = Annotated[
     list[Path] | None, typer.Argument(help="Folders of plan folders; the setting CDS_PLANS when left out.")
 ]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# As uvicorn's own command ends when a port is taken.
+_NOT_STARTED = 3
 
 
 def main() -> None:
@@ -42,12 +44,12 @@ def serve(
     import uvicorn
 
     from cds_service.app import create_app
+    from cds_service.operations.logs import start_logging
+    from cds_service.operations.requests import Bounded, Identified, Traffic
+    from cds_service.operations.serving import ANSWER_SECONDS, GentleServer
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What these say of requests holds URLs with ids of patients, and headers.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.INFO)
     settings = Settings()
+    start_logging(settings.log_format)
     if settings.clients is None:
         if host not in _LOOPBACK and not settings.development:
             typer.echo(
@@ -59,21 +61,40 @@ def serve(
         logging.getLogger("cds_service").warning(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
-    uvicorn.run(
-        create_app(settings, after_load=_freeze),
+    _freeze_all_but_policies(settings)
+    application = create_app(settings)
+
+    def traffic() -> Traffic:
+        found: Traffic = application.state.service.traffic
+        return found
+
+    config = uvicorn.Config(
+        Identified(Bounded(application, traffic), traffic),
         host=host,
         port=port,
         loop="uvloop",
         http="httptools",
         access_log=False,
         log_config=None,
+        timeout_graceful_shutdown=ANSWER_SECONDS,
     )
+    server = GentleServer(config, lambda: traffic().stop())
+    server.run()
+    if not server.started:
+        raise typer.Exit(_NOT_STARTED)
 
 
-def _freeze() -> None:
-    """What is loaded by now lives as long as the process: keep the collector from walking it during requests."""
+def _freeze_all_but_policies(settings: Settings) -> None:
+    """Keep the collector from walking, during requests, what lives as long as the process: code, and what loading needs.
+
+    The policies are loaded once beforehand for that, and again when the service starts: a set that is replaced must be
+    freed, and nothing frozen is.
+    """
     import gc
+    from contextlib import suppress
 
+    with suppress(PlansError):
+        load_library(settings.plans, settings.ods_practices)
     gc.collect()
     gc.freeze()
 
@@ -92,6 +113,8 @@ def check(plans: PlanFolders = None) -> None:
             f"{policy.id} {policy.version}: {len(policy.rules)} rules, {len(policy.criteria)} criteria, "
             f"{len(policy.diagram)} diagram nodes"
         )
+    for form in library.forms:
+        typer.echo(f"{form.id} {form.version}: shared form, {len(form.queries)} queries")
     if found:
         raise typer.Exit(1)
 
@@ -110,7 +133,7 @@ def run_cases(
 
     library = _loaded(plans)
     passed = failed = 0
-    complaints: list[str] = []
+    complaints = [f"{form.id}/{place}" for form in library.forms for place in still_to_write(form.folder)]
     for policy in library.policies:
         complaints += [f"{policy.id}/{place}" for place in still_to_write(policy.folder)]
         try:
@@ -304,6 +327,60 @@ def probe(
             typer.echo("  no card")
     if any(each.answer.not_read is not None for each in reads):
         raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    decision_id: Annotated[
+        str | None, typer.Argument(help="Id of a decision or of one of its cards.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Replay every decision of the log.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option(help="With --all: only decisions from then on (UTC).")
+    ] = None,
+) -> None:
+    """Decide again from the log, with the policies of CDS_PLANS. Exit 0: the same; 1: it differs; 2: not found."""
+    import asyncio
+
+    from cds_service.replaying import replayed
+
+    if (decision_id is None) != every:
+        raise typer.BadParameter("name one decision, or --all")
+    counts = asyncio.run(replayed(Settings(), _loaded(None), decision_id, since, typer.echo))
+    typer.echo(
+        f"{counts.same} the same, {counts.different} different, {counts.of_another_set} of another policy set"
+    )
+    raise typer.Exit(2 if counts.total == 0 else 1 if counts.different else 0)
+
+
+@app.command()
+def purge(
+    before: Annotated[
+        datetime | None, typer.Option(help="Remove what is older; else CDS_RETENTION_DAYS says.")
+    ] = None,
+) -> None:
+    """Remove decisions, answers and feedback that are kept long enough, and what has expired."""
+    import asyncio
+
+    from cds_service.replaying import purged
+
+    for table, count in asyncio.run(purged(Settings(), before)).items():
+        typer.echo(f"{count:>8}  {table}")
+
+
+@app.command()
+def audit(
+    out: Annotated[Path, typer.Option(help="File to write, one FHIR AuditEvent a line.", dir_okay=False)],
+    since: Annotated[datetime | None, typer.Option(help="Only decisions from then on (UTC).")] = None,
+) -> None:
+    """Write decisions as FHIR AuditEvents, for the audit record repository."""
+    import asyncio
+
+    from cds_service.operations.audit_export import written_audit
+
+    settings = Settings()
+    count = asyncio.run(written_audit(settings.database_url, settings.secret_bytes, since, out))
+    typer.echo(f"{count} decisions written to {out}")
 
 
 @app.command()

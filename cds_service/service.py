@@ -7,7 +7,7 @@ Everything here is pure: it is handed the request, the library, the time and fre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
@@ -29,7 +29,7 @@ from cds_service.policies.policy import (
     Policy,
 )
 from cds_service.policies.suggestions import Suggested, suggested
-from cds_service.questionnaires.responses import answers_for
+from cds_service.questionnaires.responses import answers_for, passed_over
 from cds_service.record.commissioners import Commissioners, commissioners
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import (
@@ -39,6 +39,7 @@ from cds_service.record.patient_record import (
     QueryAnswer,
     patient_record,
 )
+from cds_service.record.resources import Resource
 
 # What funding policies can say of an order, least restrictive first.
 _RESTRICTIVENESS = (NO_FUNDING_POLICY, ELIGIBLE, REDIRECT, UNDETERMINED, IFR_REQUIRED, NOT_NORMALLY_FUNDED)
@@ -48,6 +49,7 @@ _RESTRICTIVENESS = (NO_FUNDING_POLICY, ELIGIBLE, REDIRECT, UNDETERMINED, IFR_REQ
 class Terms:
     """What a decision depends on besides request and policies; ``now`` is aware, ``fresh_id`` gives new UUIDs.
 
+    ``handle`` seals the name of a form that a card opens; None where there is no way to launch one.
     ``client_commissioner`` is the directory id of the organisation that the calling client is configured for.
     """
 
@@ -56,20 +58,24 @@ class Terms:
     public_url: str
     answers_valid_days: int
     client_commissioner: str | None = None
+    handle: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True)
 class OrderDecision:
     """One policy's determination of one order, and the ``extension`` that tells it to software, under its card's id.
 
-    ``redirected_from``: the determinations that led to this policy, first to last.
+    ``redirected_from``: the determinations that led to this policy, first to last. ``funding_outcome``: what the funding
+    policies had said before it. ``unused_forms``: why forms that were filled in for this policy do not answer it.
     """
 
     order: Order
     determination: Determination
+    funding_outcome: str
     extension: dict[str, Any]
     redirected_from: tuple[Determination, ...]
     suggestions: tuple[Suggested, ...]
+    unused_forms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,12 @@ def decide(
     library: Library,
     terms: Terms,
     read: Mapping[str, QueryAnswer] = MappingProxyType({}),
+    kept: Sequence[Resource] = (),
 ) -> Decision:
     """The cards for a request's orders. MissingDataError when nothing could be decided for want of unread data.
 
-    ``read``: the answers to ``queries_to_read``, as far as there are any.
+    ``read``: the answers to ``queries_to_read``, as far as there are any. ``kept``: the completed forms about this
+    patient that came back to us, whether or not the record shows them too.
     """
     today = terms.now.date()
     in_force = [(order, policies) for order in request.orders if (policies := library.covering(order, today))]
@@ -109,11 +117,11 @@ def decide(
     decisions = tuple(
         decision
         for order, policies in in_force
-        for decision in _decided(order, policies, payers, record, library, terms)
+        for decision in _decided(order, policies, payers, record, kept, library, terms)
     )
     unasked = [(order, policies) for order, policies in in_force if _needs_commissioner(policies, payers)]
     _refuse_if_unread(decisions, payers if unasked else None)
-    frame = CardFrame(terms.public_url)
+    frame = CardFrame(terms.public_url, terms.handle)
     funding, advice = (
         [
             policy_card(
@@ -123,6 +131,7 @@ def decide(
                 each.extension,
                 each.redirected_from,
                 each.suggestions,
+                each.unused_forms,
             )
             for each in decisions
             if each.determination.policy.is_advice is is_advice
@@ -143,6 +152,7 @@ def _decided(
     policies: tuple[Policy, ...],
     payers: Commissioners,
     record: PatientRecord,
+    kept: Sequence[Resource],
     library: Library,
     terms: Terms,
 ) -> Iterator[OrderDecision]:
@@ -151,27 +161,41 @@ def _decided(
     for policy in policies:
         if policy.commissioner is None or policy.commissioner in payers.organizations:
             outcome = max(said, key=_RESTRICTIVENESS.index)
-            decision = _order_decision(policy, order, outcome, record, library, terms)
+            decision = _order_decision(policy, order, outcome, record, kept, library, terms)
             said += _funding_said(decision.determination)
             yield decision
 
 
 def _order_decision(
-    policy: Policy, order: Order, funding: str, record: PatientRecord, library: Library, terms: Terms
+    policy: Policy,
+    order: Order,
+    funding: str,
+    record: PatientRecord,
+    kept: Sequence[Resource],
+    library: Library,
+    terms: Terms,
 ) -> OrderDecision:
     """One policy's decision, redirects followed as far as the policies they lead to are loaded."""
     passed: list[Determination] = []
     while True:
-        responses = record.answer(RESPONSES_KEY).resources
-        answers = answers_for(policy, order, responses, terms.now.date(), terms.answers_valid_days)
+        responses = (*record.answer(RESPONSES_KEY).resources, *kept)
+        today, valid_days = terms.now.date(), terms.answers_valid_days
+        answers = answers_for(policy, order, responses, today, valid_days)
         findings = Findings(policy, Situation(order, record, answers, terms.now, funding))
         determined = determination(policy, findings, library.questions[policy.canonical])
         target = determined.outcome.redirect_to if determined.outcome else None
         following = library.policy_for(target, order.authored or terms.now.date()) if target else None
         if following is None:
-            extension = determination_extension(determined, order, terms.fresh_id(), passed)
-            offers = suggested(determined.rules, order, findings)
-            return OrderDecision(order, determined, extension, tuple(passed), offers)
+            unused = passed_over(policy, order, responses, today, valid_days, library.policies)
+            return OrderDecision(
+                order,
+                determined,
+                funding,
+                determination_extension(determined, order, terms.fresh_id(), passed),
+                tuple(passed),
+                suggested(determined.rules, order, findings),
+                tuple(each.why for each in unused),
+            )
         passed.append(determined)
         policy = following
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import Request
 
-from cds_service.errors import DecisionLogError, NoPoliciesError, PlansError
+from cds_service.development import FHIR_PATH
+from cds_service.errors import (
+    ClientRejectedError,
+    DecisionLogError,
+    FormUnavailableError,
+    NoPoliciesError,
+    PlansError,
+    SmartServersFileError,
+    StoreError,
+)
+from cds_service.operations.metrics import Condition, Metrics
+from cds_service.operations.reloads import Reload, Reloads, tried_library
+from cds_service.operations.requests import Traffic
+from cds_service.operations.tracing import span_maker
 from cds_service.policies.library import Library, load_library
 from cds_service.record.reads import Limits, RecordReader
 from cds_service.settings import Settings
-from cds_service.store.decisions import DecisionLog
+from cds_service.smart.issuers import Authentication, SmartServer, load_smart_servers
+from cds_service.smart.smart_app import SmartApp
+from cds_service.store.store import Store, open_store
 from cds_service.trust.clients import Client, load_clients
 from cds_service.trust.key_sets import fetched_jwks
 from cds_service.trust.outbound import allowed_servers
-from cds_service.trust.replay import MemoryReplayStore
 from cds_service.trust.verifier import ClientVerifier
 
 logger = logging.getLogger("cds_service")
@@ -30,19 +45,32 @@ class State:
     """The service's parts, or the ``problem`` why it lacks one. Without a ``verifier`` anybody may call."""
 
     settings: Settings
+    clock: Clock
     verifier: ClientVerifier | None = None
     reader: RecordReader | None = None
     library: Library | None = None
     problem: str | None = None
-    log: DecisionLog | None = None
+    store: Store | None = None
+    smart: SmartApp | None = None
+
+    def __post_init__(self) -> None:
+        # These two variables are the libraries' own, who read everything else about it from the environment themselves.
+        self.metrics = Metrics(self._condition, shared="PROMETHEUS_MULTIPROC_DIR" in os.environ)
+        self.span = span_maker(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+        self.traffic = Traffic(self.settings.max_in_flight, self.metrics.overloaded)
+        self.reloads = Reloads(self._tried, self._use, self._reloaded, self.clock)
 
     async def caller(self, request: Request, path: str) -> Client | None:
         """The client that made this call of ``path``; None in development mode. ClientRejectedError for anybody else."""
         if self.verifier is None:
             return None
-        return await self.verifier.verify(
-            request.headers.get("authorization"), self.settings.public_url + path
-        )
+        try:
+            return await self.verifier.verify(
+                request.headers.get("authorization"), self.settings.public_url + path
+            )
+        except ClientRejectedError:
+            self.metrics.rejected_client()
+            raise
 
     def loaded_library(self) -> Library:
         """The policy set in use. NoPoliciesError when there is none."""
@@ -50,8 +78,32 @@ class State:
             raise NoPoliciesError("no policy set is loaded; see the service's log or cds-service check")
         return self.library
 
+    @property
+    def launches_forms(self) -> bool:
+        """Whether there is an EHR that can open a card's form: in development mode our own."""
+        return self.settings.in_development or self.settings.smart_servers is not None
+
+    def opened_smart(self) -> SmartApp:
+        """What forms are launched with. FormUnavailableError when no EHR is configured that could."""
+        if self.smart is None:
+            reason = "This service is not set up to open forms."
+            raise FormUnavailableError(
+                reason, "Ask whoever runs it to configure your EHR (CDS_SMART_SERVERS)."
+            )
+        return self.smart
+
+    def opened_store(self) -> Store:
+        """Where everything is written down. DecisionLogError when it could not be opened."""
+        if self.store is None:
+            raise DecisionLogError("the store is not open")
+        return self.store
+
+    async def first_use(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether a token is used for the first time, over all workers and restarts (``trust.replay.ReplayStore``)."""
+        return await self.opened_store().first_use(issuer, jti, until)
+
     def open(self) -> None:
-        """Load the policies and open the log; what fails is said, and answered with 503 until it is mended."""
+        """Load the policies and open the store; what fails is said, and answered with 503 until it is mended."""
         try:
             self.library = load_library(self.settings.plans, self.settings.ods_practices)
             logger.info("%d policies loaded, set %s", len(self.library.policies), self.library.digest[:12])
@@ -60,31 +112,102 @@ class State:
             for problem in error.problems:
                 logger.error("plan refused: %s", problem)  # noqa: TRY400  the problem says it all
         try:
-            self.log = DecisionLog(self.settings.database_file)
-        except DecisionLogError as error:
+            self.store = open_store(
+                self.settings.database_url,
+                self.settings.secret_bytes,
+                commit_seconds=self.metrics.committed,
+            )
+        except StoreError as error:
             self.problem = self.problem or "the decision log cannot be written"
             logger.error("%s", error)  # noqa: TRY400  the error says it all
         self.reader = record_reader(self.settings)
 
+    async def reload(self) -> Reload:
+        """What came of using the policies as they are on the disk now. The last good set stays when these are bad."""
+        return await self.reloads.made()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether hooks can be answered, as far as is known without trying."""
+        return self.library is not None and self.store is not None and not self.traffic.is_stopping
+
+    def _tried(self) -> Library:
+        return tried_library(self.settings.plans, self.settings.ods_practices)
+
+    def _use(self, library: Library) -> None:
+        self.library = library
+        self.problem = None if self.store else "the decision log cannot be written"
+
+    def _reloaded(self, reload: Reload) -> None:
+        self.metrics.reloaded(is_good=reload.is_good)
+        for problem in reload.problems:
+            logger.error("plan refused: %s", problem)
+        if reload.digest is not None:
+            logger.info("policies reloaded, set %s", reload.digest[:12])
+
+    def _condition(self) -> Condition:
+        last = self.reloads.last
+        return Condition(
+            is_ready=self.is_ready,
+            policies=len(self.library.policies) if self.library else 0,
+            digest=self.library.digest if self.library else "",
+            in_flight=self.traffic.in_flight,
+            reloaded_at=last.at.timestamp() if last else None,
+            reload_was_good=last.is_good if last else None,
+        )
+
     async def aclose(self) -> None:
         """Let go of connections and files."""
-        if self.reader is not None:
-            await self.reader.aclose()
-        if self.log is not None:
-            self.log.close()
+        for part in (self.reader, self.smart):
+            if part is not None:
+                await part.aclose()
+        if self.store is not None:
+            await self.store.close()
 
 
-def client_verifier(settings: Settings, clock: Clock) -> ClientVerifier | None:
-    """What tells who calls; None when no clients are configured. ClientsFileError when the file cannot be used."""
-    if settings.clients is None:
+def service_state(settings: Settings, clock: Clock) -> State:
+    """The parts of a service that is not open yet. FileError when the clients' or SMART servers' file cannot be used."""
+    state = State(settings, clock, smart=smart_app(settings, clock))
+    if settings.clients is not None:
+        clients = load_clients(settings.clients)
+        _refuse_unknown_clients(settings, {client.name for client in clients})
+        state.verifier = ClientVerifier(clients, state, fetched_jwks, clock)
+    return state
+
+
+def _refuse_unknown_clients(settings: Settings, names: Collection[str]) -> None:
+    """A SMART server of a client that there is not could open no card's form: better said at the start."""
+    servers = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
+    for server in servers.values():
+        if server.client not in names:
+            file, expected = str(settings.smart_servers), f"the name of a client in {settings.clients}"
+            raise SmartServersFileError(file, "servers.client", repr(server.client), expected)
+
+
+def smart_app(settings: Settings, clock: Clock) -> SmartApp | None:
+    """What launches forms from the configured EHRs, in development mode from our own; None when there is none."""
+    servers: Mapping[str, SmartServer] = {}
+    if settings.smart_servers is not None:
+        servers = load_smart_servers(settings.smart_servers)
+    elif settings.in_development:
+        issuer = settings.public_url + FHIR_PATH
+        servers = {
+            issuer: SmartServer(issuer, "development", "cds-service", Authentication("none"), None, None)
+        }
+    if not servers:
         return None
-    return ClientVerifier(load_clients(settings.clients), MemoryReplayStore(clock), fetched_jwks, clock)
+    tls = ssl.create_default_context(cafile=settings.ca_file)
+    return SmartApp(servers, clock, private_addresses=settings.fhir_private_addresses, tls=tls)
 
 
 def record_reader(settings: Settings) -> RecordReader:
-    """What reads the callers' FHIR servers: those configured; in development mode, when none is configured, any."""
+    """What reads FHIR servers: those configured, also for forms; in development mode, when none is configured, any."""
+    forms = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
     return RecordReader(
-        allowed_servers(settings.fhir_servers, private_addresses=settings.fhir_private_addresses),
+        allowed_servers(
+            (*settings.fhir_servers, *(server.base_url for server in forms.values())),
+            private_addresses=settings.fhir_private_addresses,
+        ),
         limits=Limits(seconds=settings.read_seconds),
         any_server=settings.clients is None and not settings.fhir_servers,
         tls=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from cds_service.hooks.markdown import escaped, plain
 from cds_service.hooks.words import detail, summary
-from cds_service.policies.determination import Determination
+from cds_service.policies.determination import UNDETERMINED, Determination
 from cds_service.policies.findings import (
     NOT_RECORDED,
     UNKNOWN,
@@ -19,7 +19,9 @@ from cds_service.policies.findings import (
 from cds_service.policies.policy import (
     ADVICE,
     ELIGIBLE,
+    IFR_REQUIRED,
     NOT_APPLICABLE,
+    NOT_NORMALLY_FUNDED,
     Citation,
     Outcome,
     Policy,
@@ -49,15 +51,61 @@ _OVERRIDE_REASONS = [
 ]
 
 
+# The forms that a card can open: the policy's questions, or the request for individual funding.
+CRITERIA_FORM, REQUEST_FORM = "criteria", "request"
+
+
+@dataclass(frozen=True)
+class FormOffer:
+    """A form that a card offers to open, and what its link is called."""
+
+    kind: str
+    label: str
+
+
 @dataclass(frozen=True)
 class CardFrame:
-    """What every card of one response shares: the base of our own links."""
+    """What every card of one response shares: the base of our own links.
+
+    ``handle`` gives the sealed name of a form (``form_id``) that its launch is known by; None where none can be opened.
+    """
 
     public_url: str
+    handle: Callable[[str], str] | None
+
+    def form_link(self, offer: FormOffer, card_id: str) -> dict[str, str]:
+        """A SMART link; the handle stands in the URL too, because some EHRs drop the ``appContext``."""
+        handle = self.handle(form_id(offer, card_id)) if self.handle else ""
+        url = f"{self.public_url}/launch?handle={handle}"
+        return {"label": offer.label, "url": url, "type": "smart", "appContext": handle}
 
     def policy_page(self, policy: Policy) -> str:
         """The policy's page."""
         return f"{self.public_url}/policies/{policy.id}"
+
+
+def form_id(offer: FormOffer, card_id: str) -> str:
+    """What a form that a card offers is kept under until somebody opens it."""
+    return f"{offer.kind}-{card_id}"
+
+
+def form_offers(determined: Determination) -> tuple[FormOffer, ...]:
+    """The forms that help with a determination: the open questions; or the way to ask for an exception."""
+    if determined.status == UNDETERMINED or determined.says_advice:
+        return _questions_offer(determined)
+    if determined.outcome not in {Outcome(NOT_NORMALLY_FUNDED), Outcome(IFR_REQUIRED)}:
+        return ()
+    review = FormOffer(CRITERIA_FORM, "Review the facts")
+    if determined.policy.individual_funding is None:
+        return (review,)
+    return FormOffer(REQUEST_FORM, "Request individual funding"), review
+
+
+def _questions_offer(determined: Determination) -> tuple[FormOffer, ...]:
+    count = len(determined.outstanding)
+    if not count:
+        return ()
+    return (FormOffer(CRITERIA_FORM, f"Answer {count} question{'' if count == 1 else 's'}"),)
 
 
 def policy_card(
@@ -67,6 +115,7 @@ def policy_card(
     extension: dict[str, Any],
     redirected_from: Sequence[Determination] = (),
     suggestions: Sequence[Suggested] = (),
+    unused_forms: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The card for a determination; None when the policy does not apply, or is advice with nothing to say.
 
@@ -76,14 +125,20 @@ def policy_card(
         return None
     if determined.policy.is_advice and not determined.says_advice:
         return None
+    offers = form_offers(determined) if frame.handle else ()
+    links = [frame.form_link(offer, extension["id"]) for offer in offers] or _links(determined)
+    # Smart and absolute links never stand in one card: what cannot be a link of its own goes into the text.
+    documents = _as_text(_links(determined)) if offers else ()
     card = {
         "uuid": extension["id"],
         "summary": plain(summary(determined), SUMMARY_LIMIT),
-        "detail": "\n\n".join(detail(determined, order, redirected_from)),
+        "detail": "\n\n".join(
+            (*detail(determined, order, redirected_from), *_unused(determined, unused_forms), *documents)
+        ),
         "indicator": "warning" if _is_urgent(determined) else "info",
         "source": _source(determined.policy, frame),
         **_offered(suggestions, extension["id"]),
-        "links": [] if suggestions else _links(determined),
+        "links": [] if suggestions else links,
         "overrideReasons": [] if _leaves_nothing_to_override(determined) else _OVERRIDE_REASONS,
         "extension": {EXTENSION: extension},
     }
@@ -115,6 +170,20 @@ def _action(change: SuggestedChange) -> dict[str, Any]:
             "resourceId": change.reference,
         }
     )
+
+
+def _unused(determined: Determination, why: Sequence[str]) -> tuple[str, ...]:
+    """While questions are open: why a form that was already filled in does not answer them."""
+    if determined.status != UNDETERMINED or not why:
+        return ()
+    reasons = "\n".join(f"- {escaped(each)}" for each in dict.fromkeys(why))
+    return (f"**Answers that are not used**\n\n{reasons}",)
+
+
+def _as_text(links: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    if not links:
+        return ()
+    return ("**Documents**: " + ", ".join(f"[{link['label']}]({link['url']})" for link in links),)
 
 
 def _leaves_nothing_to_override(determined: Determination) -> bool:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import RequestError
 from cds_service.record.orders import Order, procedure_orders
 from cds_service.record.resources import Resource, logical_id, text
+from cds_service.trust.limits import LONGEST_NAME, MOST_DRAFTS, MOST_ENTRIES
 from cds_service.trust.outbound import Token
 
 ORDER_SELECT = "order-select"
 ORDER_SIGN = "order-sign"
 HOOKS = (ORDER_SELECT, ORDER_SIGN)
+
+# In the place of an answer too long to be gone through: not read, which is not the same as empty.
+_TOO_LONG = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "too-long", "diagnostics": f"over {MOST_ENTRIES} entries"}],
+}
 
 
 @dataclass(frozen=True)
@@ -53,14 +60,27 @@ def hook_request(body: object) -> HookRequest:
     patient_id = text(context, "patientId")
     if patient_id is None:
         raise RequestError("context.patientId", _kind(context.get("patientId")), "the id of a Patient")
+    instance = text(body, "hookInstance")
+    _refuse_longer("context.patientId", patient_id, LONGEST_NAME, "characters")
+    _refuse_longer("hookInstance", instance or "", LONGEST_NAME, "characters")
     return HookRequest(
         hook=hook,
-        instance=text(body, "hookInstance"),
+        instance=instance,
         patient_id=logical_id(patient_id),
         orders=_orders(context, hook, logical_id(patient_id)),
-        prefetch=prefetch or {},
+        prefetch={key: _TOO_LONG if _is_too_long(sent) else sent for key, sent in (prefetch or {}).items()},
         access=_access(body),
     )
+
+
+def _is_too_long(sent: object) -> bool:
+    entries = sent.get("entry") if isinstance(sent, Mapping) else None
+    return isinstance(entries, list) and len(entries) > MOST_ENTRIES
+
+
+def _refuse_longer(where: str, value: Sized, most: int, what: str) -> None:
+    if len(value) > most:
+        raise RequestError(where, f"{len(value)} {what}", f"at most {most}")
 
 
 def _access(body: Mapping[str, Any]) -> FhirAccess | None:
@@ -101,6 +121,7 @@ def _drafts(context: Mapping[str, Any]) -> dict[int, Resource]:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise RequestError("context.draftOrders.entry", _kind(entries), "a list of entries")
+    _refuse_longer("context.draftOrders.entry", entries, MOST_DRAFTS, "drafts")
     return {
         position: entry["resource"]
         for position, entry in enumerate(entries)
@@ -115,6 +136,7 @@ def _selected(drafts: dict[int, Resource], context: Mapping[str, Any]) -> dict[i
         return drafts
     if not isinstance(selections, list):
         raise RequestError("context.selections", _kind(selections), "a list of references to draft orders")
+    _refuse_longer("context.selections", selections, MOST_DRAFTS, "selections")
     chosen: dict[int, Resource] = {}
     for place, selection in enumerate(selections):
         named = {position: draft for position, draft in drafts.items() if _names(selection, draft)}

@@ -6,27 +6,33 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-import anyio.to_thread
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from cds_service.errors import DecisionLogError, UnknownServiceError
+from cds_service.errors import UnknownServiceError
+from cds_service.filling.session import FORM_CONTEXT, FormContext
+from cds_service.hooks.cards import FormOffer, form_id, form_offers
 from cds_service.hooks.discovery import SERVICE_ID, services
 from cds_service.hooks.requests import HookRequest, hook_request
 from cds_service.policies.library import Library
+from cds_service.policies.stated import stated
 from cds_service.record.patient_record import QueryAnswer
 from cds_service.routes.replies import body_of, json_reply, parsed
-from cds_service.service import Decision, Terms, decide, queries_to_read
-from cds_service.settings import Settings
+from cds_service.service import Decision, OrderDecision, Terms, decide, queries_to_read
+from cds_service.smart.handles import handle
 from cds_service.state import Clock, State
-from cds_service.store.decisions import DecisionEntry, DecisionLog
+from cds_service.store.entries import DecisionEntry, Document, IssuedCard
 from cds_service.trust.clients import Client
 
 logger = logging.getLogger("cds_service")
+
+# How long a card's form can be opened.
+FORM_OFFERED = timedelta(hours=1)
 
 
 def hook_routes(state: State, clock: Clock) -> APIRouter:
@@ -44,18 +50,24 @@ def hook_routes(state: State, clock: Clock) -> APIRouter:
             raise UnknownServiceError(f"no CDS service {service_id[:60]!r}; there is {SERVICE_ID}")
         client = await state.caller(request, f"/cds-services/{SERVICE_ID}")
         started = time.perf_counter()
-        body = await body_of(request, state.settings.max_body_bytes)
-        library, now = state.loaded_library(), clock()
-        asked = hook_request(parsed(body))
-        read = await _read(state, asked, queries_to_read(asked, library, now.date()))
-        decision = decide(asked, library, _terms(state.settings, now, client, library), read)
-        answer = orjson.dumps(decision.response)
-        entry = _entry(asked, decision, library, client, now, body, answer, started)
-        await anyio.to_thread.run_sync(_write_down, state.log, entry)
-        logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
-        for key, count in decision.passed_over.items():
-            logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
-        return Response(answer, media_type="application/json")
+        with state.span("hook", parent=request.headers.get("traceparent")):
+            body = await body_of(request, state.settings.max_body_bytes)
+            library, now = state.loaded_library(), clock()
+            asked = hook_request(parsed(body))
+            read = await _read(state, asked, queries_to_read(asked, library, now.date()))
+            kept = await state.opened_store().responses(client.name if client else None, asked.patient_id)
+            with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
+                decision = decide(asked, library, _terms(state, now, client, library), read, kept)
+            answer = orjson.dumps(decision.response)
+            entry = _entry(asked, decision, library, client, now, body, answer, started)
+            issued = [_issued(card) for card in decision.response["cards"]]
+            with state.span("store", decision=entry.id):
+                await state.opened_store().append(entry, issued, _forms(asked, decision, client, now))
+            state.metrics.decided(decision, time.perf_counter() - started)
+            logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
+            for key, count in decision.passed_over.items():
+                logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
+            return Response(answer, media_type="application/json")
 
     return router
 
@@ -65,19 +77,31 @@ async def _read(state: State, asked: HookRequest, queries: Mapping[str, str]) ->
     if not queries or asked.access is None or state.reader is None:
         return {}
     seconds = min(state.settings.read_seconds, asked.access.seconds or state.settings.read_seconds)
-    return await state.reader.read(
-        asked.access.server, asked.access.token, asked.patient_id, queries, seconds
-    )
+    with state.span("record read", queries=len(queries)):
+        answers = await state.reader.read(
+            asked.access.server, asked.access.token, asked.patient_id, queries, seconds
+        )
+    state.metrics.read(answers.values())
+    return answers
 
 
-def _terms(settings: Settings, now: datetime, client: Client | None, library: Library) -> Terms:
+def _terms(state: State, now: datetime, client: Client | None, library: Library) -> Terms:
     return Terms(
         now=now,
         fresh_id=lambda: str(uuid4()),
-        public_url=settings.public_url,
-        answers_valid_days=settings.answers_valid_days,
+        public_url=state.settings.public_url,
+        answers_valid_days=state.settings.answers_valid_days,
         client_commissioner=_configured_commissioner(client, library),
+        handle=_form_handle(state, now),
     )
+
+
+def _form_handle(state: State, now: datetime) -> Callable[[str], str] | None:
+    """What seals the name of a form for its link; None where no EHR could launch one."""
+    if not state.launches_forms:
+        return None
+    secret, seconds = state.opened_store().secret, int(FORM_OFFERED.total_seconds())
+    return lambda name: handle(name, secret, now, seconds)
 
 
 def _configured_commissioner(client: Client | None, library: Library) -> str | None:
@@ -109,10 +133,57 @@ def _entry(
         determinations=json.dumps([each.extension for each in decision.decisions]),
         cards_digest=hashlib.sha256(answer).hexdigest(),
         milliseconds=(time.perf_counter() - started) * 1000,
+        replay=_replay(decision.decisions, now.date()),
     )
 
 
-def _write_down(log: DecisionLog | None, entry: DecisionEntry) -> None:
-    if log is None:
-        raise DecisionLogError("the decision log is not open")
-    log.append(entry)
+def _replay(decisions: Sequence[OrderDecision], today: date) -> str:
+    """What it takes to decide again: of each decision its order, its day, and the policies that it went through.
+
+    ``[{"order"?, "day", "policies": [{"policy", "findings"}]}]``, the findings as ``policies.stated`` writes them; all
+    policies but the last sent the order on.
+    """
+    return json.dumps(
+        [
+            {
+                "order": each.order.reference,
+                "day": (each.order.authored or today).isoformat(),
+                "policies": [
+                    {"policy": passed.policy.canonical, "findings": stated(passed.findings)}
+                    for passed in (*each.redirected_from, each.determination)
+                ],
+            }
+            for each in decisions
+        ]
+    )
+
+
+def _issued(card: Mapping[str, Any]) -> IssuedCard:
+    return IssuedCard(card["uuid"], tuple(each["uuid"] for each in card.get("suggestions", ())))
+
+
+def _forms(asked: HookRequest, decision: Decision, client: Client | None, now: datetime) -> list[Document]:
+    """What the cards' forms will need: the draft order above all, which no FHIR server need ever show."""
+    told = {card["uuid"] for card in decision.response["cards"]}
+    return [
+        Document(FORM_CONTEXT, form_id(offer, each.extension["id"]), context.to_json(), now + FORM_OFFERED)
+        for each in decision.decisions
+        if each.extension["id"] in told
+        for offer in form_offers(each.determination)
+        for context in [_form_context(offer, each, asked, client)]
+    ]
+
+
+def _form_context(
+    offer: FormOffer, decision: OrderDecision, asked: HookRequest, client: Client | None
+) -> FormContext:
+    return FormContext(
+        kind=offer.kind,
+        card=decision.extension["id"],
+        client=None if client is None else client.name,
+        patient_id=asked.patient_id,
+        order=decision.order.resource,
+        policy=decision.determination.policy.canonical,
+        funding_outcome=decision.funding_outcome,
+        determination=decision.extension,
+    )

@@ -2,46 +2,97 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from cds_service.authoring.drawing import drawn_as_svg
+from cds_service.policies.cases import Case, read_cases
+from cds_service.policies.library import plan_folders
+from cds_service.policies.loading.documents import Problems
 from cds_service.policies.policy import Policy
 from cds_service.routes.replies import page_reply
 from cds_service.state import Clock, State
-from cds_service.web.pages import SECURITY_HEADERS, library_page, policy_page, style_sheet
+from cds_service.web.case_pages import cases_page
+from cds_service.web.pages import SECURITY_HEADERS
+from cds_service.web.policy_pages import Around, Start, library_page, policy_page
+from cds_service.web.static_files import CACHE_FOR_EVER, static_file
 
 
-def page_routes(state: State, clock: Clock) -> APIRouter:  # noqa: ARG001
-    """``/``, the policies' pages with their diagrams, and what the pages load."""
+def page_routes(state: State, clock: Clock) -> APIRouter:
+    """``/``, the policies' pages with their diagrams and cases, and what the pages load."""
     router = APIRouter()
     pictures: dict[str, str] = {}
+    # Plans are read once, when the service starts; so are their cases, when somebody first looks.
+    cases = cache(_cases)
 
     @router.get("/")
-    def library() -> Response:
-        return page_reply(library_page(state.loaded_library().policies))
+    def library(q: str = "") -> Response:
+        start = Start(can_try=state.settings.in_development, question=q)
+        return page_reply(library_page(state.loaded_library().policies, clock().date(), start))
 
     @router.get("/policies/{policy_id}")
-    def policy(policy_id: str) -> Response:
-        return page_reply(policy_page(_policy(state, policy_id)))
+    def policy(policy_id: str, version: str | None = None) -> Response:
+        shown, versions = _versions(state, clock, policy_id, version)
+        around = Around(versions, _overlays(state, shown), cases(shown.folder))
+        return page_reply(policy_page(shown, around, clock().date()))
+
+    @router.get("/policies/{policy_id}/cases")
+    def policy_cases(policy_id: str, version: str | None = None) -> Response:
+        shown, _ = _versions(state, clock, policy_id, version)
+        return page_reply(cases_page(shown, cases(shown.folder)))
 
     @router.get("/policies/{policy_id}/diagram.svg")
-    def diagram(policy_id: str) -> Response:
-        policy = _policy(state, policy_id)
-        if policy.canonical not in pictures:
-            pictures[policy.canonical] = drawn_as_svg(policy)
-        return Response(pictures[policy.canonical], media_type="image/svg+xml", headers=SECURITY_HEADERS)
+    def diagram(policy_id: str, version: str | None = None) -> Response:
+        shown, _ = _versions(state, clock, policy_id, version)
+        if shown.canonical not in pictures:
+            pictures[shown.canonical] = drawn_as_svg(shown)
+        return Response(pictures[shown.canonical], media_type="image/svg+xml", headers=SECURITY_HEADERS)
 
-    @router.get("/static/style.css")
-    def style() -> Response:
-        return Response(style_sheet(), media_type="text/css", headers=SECURITY_HEADERS)
+    @router.get("/static/{name}")
+    def static(name: str, request: Request) -> Response:
+        return _static(name, request)
 
     return router
 
 
-def _policy(state: State, policy_id: str) -> Policy:
-    """The policy of this id that is in use."""
-    for policy in state.loaded_library().policies:
-        if policy.id == policy_id:
-            return policy
-    raise HTTPException(404, "no policy of this id is in use")
+def _versions(
+    state: State, clock: Clock, policy_id: str, version: str | None
+) -> tuple[Policy, tuple[Policy, ...]]:
+    """The policy of this id, in the version named or else the one for orders of today, and all its versions."""
+    policies = state.loaded_library().policies
+    named = [each for each in policies if each.id == policy_id and version in {None, each.version}]
+    if not named:
+        raise HTTPException(404, "no policy of this id and version is in use")
+    today = clock().date()
+    shown = next((each for each in named if each.in_force(today)), named[-1])
+    return shown, tuple(each for each in policies if each.url == shown.url)
+
+
+def _static(name: str, request: Request) -> Response:
+    """A file that pages load; for ever where the URL names its content, else to be asked for again each time."""
+    file = static_file(name)
+    if file is None:
+        raise HTTPException(404, "no such file")
+    named_by_content = f'"{request.query_params.get("v")}"' == file.etag
+    headers = {
+        **SECURITY_HEADERS,
+        "ETag": file.etag,
+        "Cache-Control": CACHE_FOR_EVER if named_by_content else "no-cache",
+    }
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _cases(folder: Path) -> tuple[Case, ...]:
+    return read_cases(folder)
+
+
+def _overlays(state: State, policy: Policy) -> tuple[str, ...]:
+    """The names of the files that a deployer's folders lay over those of the policy."""
+    plans = plan_folders(state.settings.plans, Problems())
+    overlays = next((plan.overlays for plan in plans if plan.path == policy.folder), ())
+    return tuple(sorted({file.name for folder in overlays for file in folder.glob("*.json")}))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
+from starlette.exceptions import HTTPException
 
-from cds_service.errors import BodyTooLargeError, RequestError
+from cds_service.errors import BodyTooLargeError
+from cds_service.trust.limits import limited_json
 from cds_service.web.pages import SECURITY_HEADERS
 
 _JSON = "application/json"
@@ -15,7 +18,14 @@ FHIR_JSON = "application/fhir+json"
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """The request's body, read no further than the limit. BodyTooLargeError beyond it."""
+    """The request's body, read no further than the limit. BodyTooLargeError beyond it.
+
+    HTTPException 415 when it is compressed: a small body must not become a large one. What kind of content it is said
+    to be does not matter: clients in use say many things.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise HTTPException(415, "http.content-encoding: found a compressed body; expected a plain one")
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
@@ -25,14 +35,8 @@ async def body_of(request: Request, limit: int) -> bytes:
 
 
 def parsed(body: bytes) -> object:
-    """The JSON in a body. RequestError when it is none."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise RequestError(
-            "$", f"{error.msg} at {place}", "JSON, in UTF-8, nested less than 1024 deep"
-        ) from None
+    """The JSON in a body. RequestError when it is none or goes beyond ``trust.limits``."""
+    return limited_json(body)
 
 
 def json_reply(value: object) -> Response:
@@ -40,19 +44,26 @@ def json_reply(value: object) -> Response:
     return Response(orjson.dumps(value), media_type=_JSON)
 
 
-def fhir_reply(resource: object, status: int = 200) -> Response:
+def fhir_reply(resource: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A FHIR resource."""
-    return Response(orjson.dumps(resource), status_code=status, media_type=FHIR_JSON)
+    return Response(orjson.dumps(resource), status_code=status, media_type=FHIR_JSON, headers=headers)
 
 
-def page_reply(html: str) -> Response:
+def page_reply(html: str, status: int = 200) -> Response:
     """A page, which may load nothing but what is ours."""
-    return Response(html, media_type="text/html", headers=SECURITY_HEADERS)
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
+    return Response(html, status_code=status, media_type="text/html", headers=headers)
 
 
-def outcome_reply(status: int, issue: str, words: str, where: str | None = None) -> Response:
+def outcome_reply(
+    status: int,
+    issue: str,
+    words: str,
+    where: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """An OperationOutcome with one issue; ``where`` is a path in the request."""
     detail: dict[str, Any] = {"severity": "error", "code": issue, "diagnostics": words}
     if where is not None:
         detail["expression"] = [where]
-    return fhir_reply({"resourceType": "OperationOutcome", "issue": [detail]}, status)
+    return fhir_reply({"resourceType": "OperationOutcome", "issue": [detail]}, status, headers)

@@ -347,7 +347,8 @@ def test_every_card_keeps_the_cds_hooks_contract(client: TestClient) -> None:
         assert card["indicator"] in {"info", "warning"}
         assert card["source"]["label"]
         assert {"code", "system"} <= card["source"]["topic"].keys()
-        assert all(link["type"] == "absolute" for link in card.get("links", ()))
+        assert len({link["type"] for link in card.get("links", ())}) < 2
+        assert all(("appContext" in link) == (link["type"] == "smart") for link in card.get("links", ()))
         assert _without_empty_members(card)
         assert not re.search(r"\brefus|\bdenied|\breject", card["detail"], re.IGNORECASE)
 
