@@ -45,6 +45,7 @@ from cds_service.routes.development import development_routes
 from cds_service.routes.feedback import feedback_routes
 from cds_service.routes.fhir import fhir_routes
 from cds_service.routes.form import form_routes
+from cds_service.routes.framing import framed
 from cds_service.routes.hooks import hook_routes
 from cds_service.routes.launch import launch_routes
 from cds_service.routes.operations import operation_routes
@@ -129,18 +130,18 @@ def create_app(
     ]
     for router in routers + ([development_routes(state, clock)] if settings.in_development else []):
         app.include_router(router)
-    _add_error_answers(app)
+    _add_error_answers(app, settings)
     return app
 
 
-def _add_error_answers(app: FastAPI) -> None:
+def _add_error_answers(app: FastAPI, settings: Settings) -> None:
     @app.exception_handler(CdsServiceError)
     async def refused(request: Request, error: Exception) -> Response:
         status, issue = _STATUS.get(type(error), (500, "exception"))
         if status >= 500:
             logger.error("%s: %s", type(error).__name__, error)
         if request.url.path.startswith(_PAGES):
-            return page_reply(trouble(error), status)
+            return framed(page_reply(trouble(error), status), settings)
         if isinstance(error, ClientRejectedError):
             return outcome_reply(status, issue, "the client was not accepted")
         return outcome_reply(status, issue, _public_words(error), getattr(error, "where", None))
@@ -156,7 +157,7 @@ def _add_error_answers(app: FastAPI) -> None:
         # Never an empty list of cards for a fault; and no message, which might quote the request.
         logger.error("unexpected %s", type(error).__name__)
         if request.url.path.startswith(_PAGES):
-            return page_reply(trouble(error), 500)
+            return framed(page_reply(trouble(error), 500), settings)
         return outcome_reply(500, "exception", "internal error")
 
 

@@ -29,7 +29,7 @@ from cds_service.policies.policy import (
     Policy,
 )
 from cds_service.policies.suggestions import Suggested, suggested
-from cds_service.questionnaires.responses import answers_for, passed_over
+from cds_service.questionnaires.responses import OF_ANOTHER_ORDER, answers_for, passed_over
 from cds_service.record.commissioners import Commissioners, commissioners
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import (
@@ -194,7 +194,8 @@ def _order_decision(
                 determination_extension(determined, order, terms.fresh_id(), passed),
                 tuple(passed),
                 suggested(determined.rules, order, findings),
-                tuple(each.why for each in unused),
+                # Forms of other orders are nobody's mistake.
+                tuple(each.why for each in unused if each.why != OF_ANOTHER_ORDER),
             )
         passed.append(determined)
         policy = following

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
@@ -30,7 +30,8 @@ class Settings(BaseSettings):
         description="The URL under which clients reach the service, without a final slash.",
     )
     database_url: str = Field(
-        default="sqlite:///cds-service.db", description="Where decisions are written down: sqlite:///FILE."
+        default="sqlite:///cds-service.db",
+        description="Where decisions are written down: sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
     )
     clients: Path | None = Field(
         default=None,
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Web origins that may call from a browser, separated by commas; in development mode all may.",
+    )
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Web origins that may show the form in a frame, separated by commas; else it has its own window.",
     )
     smart_servers: Path | None = Field(
         default=None,
@@ -87,8 +92,16 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=10_000_000, ge=1_000, description="The largest request body that is read."
     )
+    max_in_flight: int = Field(
+        default=64,
+        ge=1,
+        description="How many hook requests may be under way at a time; one more is refused with 503.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="The form of the log's lines: text or json."
+    )
 
-    @field_validator("plans", "cors_origins", "fhir_servers", mode="before")
+    @field_validator("plans", "cors_origins", "fhir_servers", "frame_ancestors", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return (
@@ -128,9 +141,9 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _sqlite(cls, value: str) -> str:
-        if not value.startswith("sqlite:///"):
-            raise ValueError("sqlite:///FILE")
+    def _of_a_store(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("sqlite:///FILE or postgresql://USER@HOST/DATABASE")
         return value
 
     @property
@@ -139,6 +152,6 @@ class Settings(BaseSettings):
         return self.clients is None
 
     @property
-    def database_file(self) -> Path:
-        """The SQLite file of ``database_url``."""
-        return Path(self.database_url.removeprefix("sqlite:///"))
+    def secret_bytes(self) -> bytes | None:
+        """The secret of the deployer, 32 bytes."""
+        return None if self.secret is None else bytes.fromhex(self.secret.get_secret_value())

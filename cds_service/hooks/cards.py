@@ -177,7 +177,7 @@ def _unused(determined: Determination, why: Sequence[str]) -> tuple[str, ...]:
     if determined.status != UNDETERMINED or not why:
         return ()
     reasons = "\n".join(f"- {escaped(each)}" for each in dict.fromkeys(why))
-    return (f"**Answers that are not used**\n\n{reasons}",)
+    return (f"**A form was filled in before, and is not used**, because\n\n{reasons}",)
 
 
 def _as_text(links: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

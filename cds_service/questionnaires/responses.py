@@ -24,6 +24,7 @@ from cds_service.questionnaires.items import response_items
 from cds_service.record.orders import Order
 from cds_service.record.resources import Resource, full_date, logical_id, members, text
 
+OF_ANOTHER_ORDER = "it was given for another order"
 _COMPLETED = frozenset({"completed", "amended"})
 
 
@@ -152,7 +153,7 @@ def _why_not_of_order(response: Resource, order: Order, today: date, valid_days:
         is_ours = order.reference is not None and any(
             logical_id(reference) == logical_id(order.reference) for reference in based_on
         )
-        return None if is_ours else "it was given for another order"
+        return None if is_ours else OF_ANOTHER_ORDER
     authored = full_date(text(response, "authored"))
     if authored is None:
         return "it names no order and no day"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 from urllib.parse import parse_qs, quote
 from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
 
 from cds_service.errors import FormUnavailableError, LaunchRefusedError
 from cds_service.filling.open_form import OpenForm
@@ -22,6 +24,7 @@ from cds_service.policies.findings import Evidence
 from cds_service.questionnaires.funding_request import FundingRequest, funding_document, printed_sections
 from cds_service.record.resources import Resource
 from cds_service.routes.form_views import ALL, REVIEW, FormPages
+from cds_service.routes.framing import framed
 from cds_service.routes.launch import FORM_KEPT, form_cookie, key_digest
 from cds_service.routes.replies import FHIR_JSON, body_of, page_reply
 from cds_service.smart.context import SmartContext, sealed_context, unsealed_context
@@ -49,7 +52,7 @@ _OPEN_AGAIN = "Open it again from the card on your order."
 
 def form_routes(state: State, clock: Clock, prepared: PreparedForms, zone: tzinfo) -> APIRouter:
     """``/form/{id}``: a page of it, what is posted on it, and what comes of it to take away."""
-    router = APIRouter(prefix="/form/{form_id}")
+    router = APIRouter(prefix="/form/{form_id}", route_class=_framed_by(state))
     forms = _Forms(state, clock, prepared)
 
     @router.get("")
@@ -104,6 +107,21 @@ def form_routes(state: State, clock: Clock, prepared: PreparedForms, zone: tzinf
         return page_reply(document_page(opened.form.questionnaire["title"], sections, opened.policy.title))
 
     return router
+
+
+def _framed_by(state: State) -> type[APIRoute]:
+    """Routes whose pages the configured EHRs may show in a frame."""
+
+    class FramedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def handled(request: Request) -> Response:
+                return framed(await handler(request), state.settings)
+
+            return handled
+
+    return FramedRoute
 
 
 class _Forms:

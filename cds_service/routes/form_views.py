@@ -36,6 +36,7 @@ from cds_service.web.forms import (
 )
 from cds_service.web.forms.items import short_label
 from cds_service.web.forms.notes import evidence_in_words
+from cds_service.web.forms.places import Place
 from cds_service.web.verdicts import Verdict, verdict
 
 ALL, REVIEW = "all", "review"
@@ -235,8 +236,12 @@ class FormPages:
 
     def _rows(self, shown: Collection[str]) -> tuple[Row, ...]:
         rows = answer_rows(self.on_page, self._session.response, shown, self._notes)
-        changes = f"{self._path}?{ALL}=1#" if self._opened.is_request else f"{self._path}?question="
-        return tuple(row(each, changes + quote(each.place.link_id)) for each in rows)
+        return tuple(row(each, self._change_url(each.place)) for each in rows)
+
+    def _change_url(self, place: Place) -> str:
+        if self._opened.is_request:
+            return f"{self._path}?{ALL}=1#{place.name}"
+        return f"{self._path}?question={quote(place.link_id)}"
 
     @property
     def _reviewed(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from cds_service.filling.prepared_forms import PreparedForms
 from cds_service.filling.session import FORM_CONTEXT, FORM_SESSION, LAUNCH, FormContext
 from cds_service.policies.library import Library
 from cds_service.record.patient_record import PATIENT_KEY, RESPONSES_KEY, PatientRecord, QueryAnswer
+from cds_service.routes.framing import set_cookie
 from cds_service.routes.replies import json_reply
 from cds_service.smart.context import SmartContext, sealed_context
 from cds_service.smart.handles import Binding, bound, opened
@@ -41,7 +42,7 @@ def launch_routes(state: State, clock: Clock, forms: PreparedForms) -> APIRouter
         )
         await state.opened_store().keep(LAUNCH, begun.state, begun.to_json().encode(), begun.expires)
         reply = _sent_to(url)
-        _set_cookie(state, reply, _launch_cookie(begun.state), begun.state, "/launch", LAUNCH_SECONDS)
+        set_cookie(reply, state.settings, _launch_cookie(begun.state), begun.state, "/launch", LAUNCH_SECONDS)
         return reply
 
     @router.get("/return")
@@ -55,8 +56,13 @@ def launch_routes(state: State, clock: Clock, forms: PreparedForms) -> APIRouter
         form_id, key = await _opened_form(state, clock, forms, context)
         reply = _sent_to(f"/form/{form_id}")
         reply.delete_cookie(_launch_cookie(name), path="/launch")
-        _set_cookie(
-            state, reply, form_cookie(form_id), key, f"/form/{form_id}", int(FORM_KEPT.total_seconds())
+        set_cookie(
+            reply,
+            state.settings,
+            form_cookie(form_id),
+            key,
+            f"/form/{form_id}",
+            int(FORM_KEPT.total_seconds()),
         )
         return reply
 
@@ -151,18 +157,6 @@ def _resource_types(library: Library) -> frozenset[str]:
 def _launch_cookie(launch: str) -> str:
     # Only the start: the cookie's name need not be secret, but has to be short and differ between tabs.
     return f"launch-{launch[:8]}"
-
-
-def _set_cookie(state: State, reply: Response, name: str, value: str, path: str, seconds: int) -> None:
-    reply.set_cookie(
-        name,
-        value,
-        max_age=seconds,
-        path=path,
-        secure=state.settings.public_url.startswith("https://"),
-        httponly=True,
-        samesite="lax",
-    )
 
 
 def _sent_to(url: str) -> RedirectResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from typing import Any
@@ -19,6 +20,7 @@ from tests.hook_requests import (
     order,
     patient,
 )
+from tests.running_service import ROOT
 
 HOOK = "/cds-services/procedure-funding"
 DERBY_PLAN = "https://funding-policies.example/fhir/PlanDefinition/derby-mastopexy|2.0.0"
@@ -359,3 +361,40 @@ def _without_empty_members(value: object) -> bool:
             member not in (None, "", [], {}) and _without_empty_members(member) for member in value.values()
         )
     return all(map(_without_empty_members, value)) if isinstance(value, list) else True
+
+
+def _with_form(**form: Any) -> dict[str, Any]:
+    """A request that two questions would settle, whose record shows a completed form."""
+    request = json.loads(
+        (ROOT / "fhir_fixtures" / "hooks" / "derby-undetermined-asks-two-questions.json").read_text()
+    )
+    found = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "earlier",
+        "status": "completed",
+        "subject": {"reference": f"Patient/{request['context']['patientId']}"},
+        "authored": "2026-11-20",
+        "item": [{"linkId": "reconstructionPurpose", "answer": [{"valueCoding": {"code": "same-breast"}}]}],
+        **form,
+    }
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": found}]}
+    request["prefetch"]["questionnaireResponses"] = bundle
+    return dict(request)
+
+
+def test_answers_of_a_retired_version_are_named_on_the_open_card_and_not_used(client: TestClient) -> None:
+    form = "https://funding-policies.example/fhir/Questionnaire/derby-mastopexy|1.0.0"
+
+    card = client.post(HOOK, json=_with_form(questionnaire=form)).json()["cards"][0]
+
+    assert "it answers version 1\\.0\\.0 of the form" in card["detail"]
+    assert "reconstructionPurpose" in card["extension"]["cds-service.determination"]["outstanding"]
+
+
+def test_answers_given_for_another_order_are_not_worth_a_word(client: TestClient) -> None:
+    form = "https://funding-policies.example/fhir/Questionnaire/derby-mastopexy|2.0.0"
+    other = [{"reference": "ServiceRequest/another"}]
+
+    card = client.post(HOOK, json=_with_form(questionnaire=form, basedOn=other)).json()["cards"][0]
+
+    assert "another order" not in card["detail"]

@@ -267,3 +267,12 @@ def test_script_in_an_answer_is_shown_as_text(ehr: Ehr) -> None:
 
     assert SCRIPT not in again.text
     assert again.text.count("&lt;script&gt;") >= len(names)
+
+
+def test_only_a_configured_ehr_may_show_the_form_in_a_frame(tmp_path: Path, ehr: Ehr) -> None:
+    own_window = ehr.launched("Answer").headers["content-security-policy"]
+    with running_service(tmp_path / "framed.db", frame_ancestors=("https://ehr.example",)) as url:
+        stranger = httpx.get(f"{url}/form/none").headers["content-security-policy"]
+
+    assert "frame-ancestors 'none'" in own_window
+    assert "frame-ancestors https://ehr.example" in stranger

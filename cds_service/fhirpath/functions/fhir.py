@@ -150,7 +150,10 @@ def _any_member(is_member: Callable[..., bool], url: Any, concept: dict[str, Any
     if concept.__class__ is not dict:
         raise not_an_object(concept)
     known = None
-    for coding in concept.get("coding") or ():
+    codings = concept.get("coding") or ()
+    if codings.__class__ is dict or isinstance(codings, str | int | float):
+        raise not_an_object(concept)
+    for coding in codings:
         if coding.__class__ is not dict:
             raise not_an_object(coding)
         code = coding.get("code")
