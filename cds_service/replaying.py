@@ -38,7 +38,7 @@ async def replayed(
     store, counts = open_store(settings.database_url, settings.secret_bytes), Counts()
     try:
         async for entry in _entries(store, decision_id, since):
-            _count(entry, library, counts, say)
+            _count(entry, library, counts, say, by_set=decision_id is not None)
     finally:
         await store.close()
     return counts
@@ -67,13 +67,16 @@ async def _entries(
         yield found
 
 
-def _count(entry: DecisionEntry, library: Library, counts: Counts, say: Callable[[str], None]) -> None:
+def _count(
+    entry: DecisionEntry, library: Library, counts: Counts, say: Callable[[str], None], *, by_set: bool
+) -> None:
+    """Count one decision; of many, it is not said of each that another set made it."""
     differences = replay_differences(entry, library)
     is_other_set = entry.plan_set != library.digest
     counts.of_another_set += is_other_set
     counts.same += not differences
     counts.different += bool(differences)
-    if is_other_set:
+    if is_other_set and by_set:
         say(f"{entry.id}: decided with policy set {entry.plan_set[:12]}; these are {library.digest[:12]}")
     for each in differences:
         say(f"{entry.id}: card {each.card}: {each.member}: it said {each.told}; now {each.now}")

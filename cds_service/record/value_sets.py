@@ -27,7 +27,7 @@ class ValueSets:
             }
         )
 
-    def has_member(self, url: str, system: str | None, code: str) -> bool:
+    def has_member(self, url: str, system: object, code: object) -> bool:
         """Whether the value set at ``url`` holds exactly this code. KeyError for an unknown value set."""
         codes = self.codes[url]
         # What a sender puts in their place may be anything, and a list is in no set.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -187,7 +187,12 @@ async def _answered(
         asked = (*asked, link_id)
     following = opened.with_response(posted.response)
     following = replace(following, session=replace(following.session, asked=asked))
-    problems = {**_faults(following, shown), **posted.problems}
+    if following.is_request and posted.button == "continue":
+        # A request is one page: whoever goes on from it means it to be complete, with what these answers opened.
+        faults = _faults(following, following.completed(), following.asked_items)
+    else:
+        faults = _faults(following, following.session.response, shown)
+    problems = {**faults, **posted.problems}
     if single and posted.button == "continue" and not problems and link_id not in following.answered_items:
         problems = _unanswered(following, link_id)
     if single and problems:
@@ -208,10 +213,10 @@ async def _answered(
     return _sent_to(form_id, REVIEW + "=1" if following.is_request else "")
 
 
-def _faults(opened: OpenForm, shown: Mapping[str, object] | set[str] | frozenset[str]) -> dict[str, str]:
+def _faults(opened: OpenForm, response: Resource, shown: Collection[str]) -> dict[str, str]:
     """By linkId what is wrong with the answers on a page, in words that can stand beside the question."""
     found: dict[str, str] = {}
-    for each in opened.faults(opened.session.response):
+    for each in opened.faults(response):
         if each.link_id in shown:
             found.setdefault(str(each.link_id), each.words)
     return found

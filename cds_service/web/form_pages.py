@@ -54,10 +54,10 @@ def row(answer: AnswerRow, change_url: str | None) -> Row:
 class FormView:
     """A page of questions: the ``whole`` form, or one question.
 
-    ``title`` heads the page, unless one question does. ``order`` names the procedure; ``patient`` only where the EHR shows
-    no banner of its own. ``progress``: “Question 2 of at most 5”. ``known``: what need not be asked, with its evidence.
-    ``action`` is posted to, with ``hidden`` values beside the fields; the button is ``do``: continue, update, back,
-    add …, remove ….
+    ``title`` heads the page, unless one question does. ``order`` names the procedure; ``patient`` only where the EHR
+    shows no banner of its own. ``progress``: “Question 2 of at most 5”. ``known``: what need not be asked, with its
+    evidence. ``action`` is posted to, with ``hidden`` values beside the fields; the button is ``do``: continue, update,
+    back, add …, remove ….
     """
 
     title: str

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from socket import socket
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
-from cds_service.app import create_app
-from cds_service.settings import Settings
 from cds_service.web.card_markdown import as_html
+from tests.chromium import chromium, page
+from tests.running_service import ROOT, running_service
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
+__all__ = ["chromium", "page"]
+
 UNDETERMINED = (
     "/try?patient=derby-after-mastectomy&order=derby-undetermined-asks-two-questions&hook=order-select"
 )
@@ -37,10 +22,6 @@ NOT_FUNDED = "/try?patient=derby-no-cancer&order=derby-not-normally-funded&hook=
 OVERLAID = "/try?patient=lancashire-skin-tag&order=lancashire-with-overlay-suggests-community&hook=order-sign"
 PAGES = ("/", "/?q=none", "/policies/derby-mastopexy", "/policies/centene-cosmetic-reconstructive",
          "/policies/derby-mastopexy/cases", "/try", UNDETERMINED, NOT_FUNDED, OVERLAID)  # fmt: skip
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (CHROMIUM names another)"
-)
 
 
 @dataclass(frozen=True)
@@ -52,48 +33,10 @@ class Service:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service on a port of its own, with a deployer's overlay, so that there is a suggestion."""
-    listening = socket()
-    listening.bind(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    settings = Settings(
-        plans=(ROOT / "plans", ROOT / "fhir_fixtures" / "overlays"),
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('browser') / 'decisions.db'}",
-        fixtures=ROOT / "fhir_fixtures",
-        public_url=url,
-    )
-    app = create_app(settings, lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield Service(url)
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page of its own, on which no script may fail and nothing may be refused by the page's own policy."""
-    context = chromium.new_context(viewport={"width": 1200, "height": 900})
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    yield page
-    context.close()
-    assert faults == []
+    """A service with a deployer's overlay, so that there is a suggestion."""
+    plans = (ROOT / "plans", ROOT / "fhir_fixtures" / "overlays")
+    with running_service(tmp_path_factory.mktemp("browser") / "decisions.db", plans=plans) as url:
+        yield Service(url)
 
 
 def opened(page: Page, url: str) -> None:

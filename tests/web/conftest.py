@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,31 +10,12 @@ from playwright.sync_api import Page, Route
 
 from cds_service.web.pages import SECURITY_HEADERS
 from cds_service.web.static_files import static_file
+from tests.chromium import chromium, page
 
-CHROMIUM = Path("/usr/bin/chromium")
+__all__ = ["chromium", "page"]
+
 HOST = "http://pages.test"
 Show = Callable[[str], Page]
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """How Chromium starts: without a sandbox, as root needs, and without anything that calls home."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    switches = (
-        "no-sandbox",
-        "disable-gpu",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "no-first-run",
-    )
-    return {"executable_path": str(CHROMIUM), "args": [f"--{switch}" for switch in switches]}
-
-
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """No address: pages come from memory. The plugin's own fixture is of a kind that pytest warns of."""
 
 
 @pytest.fixture

@@ -53,9 +53,9 @@ def test_the_skip_link_comes_first_and_leads_past_the_header(show: Show) -> None
 
 
 @pytest.fixture
-def without_scripts(browser: Browser) -> Iterator[Page]:
+def without_scripts(chromium: Browser) -> Iterator[Page]:
     """A page in a browser that runs no script."""
-    context = browser.new_context(java_script_enabled=False)
+    context = chromium.new_context(java_script_enabled=False)
     yield context.new_page()
     context.close()
 

@@ -2,7 +2,11 @@
 // On a page with the whole form, a changed answer is posted, and the questions and what they decide are shown anew.
 
 const said = () => document.getElementById('said')
+const LONGEST_WAIT = 10_000 // milliseconds
 let typed = 0
+let updates = Promise.resolve()
+let waiting = 0
+let leaving = false
 
 function focusProblems () {
   document.querySelector('.nhsuk-error-summary')?.focus()
@@ -28,24 +32,45 @@ function show (page) {
   announce(before, page)
 }
 
+function liveForm () {
+  return document.querySelector('form[data-live]')
+}
+
+// One after the other: of two at once, the server would refuse one as a change from elsewhere. The last says it all.
+function update () {
+  waiting += 1
+  updates = updates.then(() => (waiting > 1 ? null : updated(liveForm()))).finally(() => { waiting -= 1 })
+}
+
 // Nothing that was typed since the answer was sent may be lost: then the page stays, and the next change asks again.
-async function update (form) {
+async function updated (form) {
   const sent = typed
   const body = new URLSearchParams(new FormData(form))
   body.set('do', 'update')
   try {
-    const reply = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' } })
+    const signal = AbortSignal.timeout(LONGEST_WAIT)
+    const reply = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' }, signal })
     const page = new DOMParser().parseFromString(await reply.text(), 'text/html').getElementById('page')
-    if (reply.ok && page && sent === typed) show(document.adoptNode(page))
+    if (reply.ok && page && sent === typed && !leaving) show(document.adoptNode(page))
   } catch { /* Offline, or the server is away: the buttons say so when one is pressed. */ }
 }
 
+// Whoever presses a button straight after typing has just caused an update: it comes first.
+function submitAfterUpdates (event) {
+  if (waiting === 0) return
+  const { target: form, submitter } = event
+  event.preventDefault()
+  leaving = true
+  updates.then(() => form.requestSubmit(submitter))
+}
+
 function listen () {
-  const form = document.querySelector('form[data-live]')
+  const form = liveForm()
   if (!form) return
   form.classList.add('app-scripted')
   form.addEventListener('input', () => { typed += 1 })
-  form.addEventListener('change', () => update(form))
+  form.addEventListener('change', update)
+  form.addEventListener('submit', submitAfterUpdates)
 }
 
 function tellOpener () {
@@ -56,6 +81,8 @@ function tellOpener () {
   channel.close()
 }
 
+// A page that the browser kept is shown again by its Back button.
+window.addEventListener('pageshow', () => { leaving = false })
 focusProblems()
 listen()
 tellOpener()

@@ -1,0 +1,88 @@
+"""Several worker processes on one port: started, told what the first process is told, and started again when one dies.
+
+uvicorn's own supervisor replaces its workers on SIGHUP, which would put a broken policy set in the place of a good one;
+here the signal is handed on, and each worker reloads by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+from types import FrameType
+
+logger = logging.getLogger("cds_service")
+
+# A worker that dies so soon after its start will die again.
+_SHORT_LIFE = 2.0
+_FAILED = 1
+
+
+def listening_socket(host: str, port: int) -> socket:
+    """A socket that all workers accept connections from. OSError when the address is taken."""
+    listening = socket(AF_INET6 if ":" in host else AF_INET)
+    listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.set_inheritable(True)
+    return listening
+
+
+def supervised(count: int, work: Callable[[], int]) -> int:
+    """Run ``work`` in ``count`` forked processes until a signal ends them. The worst of their exit statuses."""
+    supervisor = _Supervisor(work)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, name), supervisor.told)
+    for _ in range(count):
+        supervisor.start()
+    return supervisor.watched()
+
+
+@dataclass
+class _Supervisor:
+    work: Callable[[], int]
+    children: dict[int, float] = field(default_factory=dict)
+    stopping: bool = False
+    status: int = 0
+
+    def start(self) -> None:
+        """Fork one more worker."""
+        pid = os.fork()
+        if pid:
+            self.children[pid] = time.monotonic()
+            return
+        for name in ("SIGTERM", "SIGINT"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        # Until it can reload, it is loading what it would reload.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        status = _FAILED
+        try:
+            status = self.work()
+        finally:
+            os._exit(status)
+
+    def told(self, number: int, _: FrameType | None) -> None:
+        """Hand a signal on to every worker."""
+        self.stopping |= number != signal.SIGHUP
+        for pid in self.children:
+            os.kill(pid, signal.SIGTERM if number == signal.SIGINT else number)
+
+    def watched(self) -> int:
+        """Wait for the workers; start another for one that dies while nobody asked it to."""
+        while self.children:
+            pid, waited = os.waitpid(-1, 0)
+            started = self.children.pop(pid, None)
+            status = os.waitstatus_to_exitcode(waited)
+            if self.stopping or started is None:
+                self.status = max(self.status, abs(status))
+            elif time.monotonic() - started < _SHORT_LIFE:
+                logger.error("worker %d could not start (status %d); stopping", pid, status)
+                self.status = _FAILED
+                self.told(signal.SIGTERM, None)
+            else:
+                logger.error("worker %d died (status %d); another is started", pid, status)
+                self.start()
+        return self.status
