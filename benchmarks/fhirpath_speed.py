@@ -1,28 +1,36 @@
-"""How long policy-like expressions take: ours beside fhirpathpy and fhirpathrs, in the same run on the same data.
+"""How long policy-like expressions take: ours beside other libraries, in the same run on the same data.
 
-    python benchmarks/fhirpath_speed.py [--sizes 5 20 100 1000]
+    python -m benchmarks.fhirpath_speed [--sizes 5 20 100 1000]
+
+Beside ours: fhirpathpy, fhirpathrs, and fhirpath.js under Node where npm installs it (``benchmarks/.peers``, which git
+ignores).
 
 Each time is the median of several rounds, in milliseconds, of evaluating an expression that is already compiled on data
 that is already parsed. The record is made here: Conditions of two codings each and Observations with a body mass index,
 where only the last resource meets the criterion, so that nobody profits from stopping early. memberOf is given to
-fhirpathpy as a function of its own; fhirpathrs has no place for one. A library that raises, or does not answer true, has
-no time.
+fhirpathpy as a function of its own; fhirpathrs and fhirpath.js have no place for one. A library that raises, or does not
+answer true, has no time. fhirpathrs has no compiled form: it reads text and data anew each time, and has to be called so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import fhirpathpy
 import fhirpathrs
 from fhirpathpy.models import models
 
+from benchmarks.figures import machine, write_down
+from benchmarks.peers import ignored_folder
 from cds_service.fhirpath import Environment, compile_expression
 
 SNOMED, ICD10 = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10"
@@ -54,6 +62,28 @@ EXPRESSIONS = {
     ),
     "latest value": f"{OBSERVATIONS}.where(status = 'final').last().value.ofType(Quantity).value >= 40",
 }
+OTHERS = ("fhirpathpy", "fhirpathrs", "fhirpath.js")
+FHIRPATH_JS = "fhirpath@4.11.0"
+JAVASCRIPT = """
+const fhirpath = require("fhirpath"), r4 = require("fhirpath/fhir-context/r4");
+const given = JSON.parse(require("fs").readFileSync(0)), told = {};
+const milliseconds = (run, calls) => {
+  const begin = performance.now();
+  for (let call = 0; call < calls; call++) run();
+  return (performance.now() - begin) / calls;
+};
+for (const [name, text] of Object.entries(given.expressions)) {
+  try {
+    const compiled = fhirpath.compile(text, r4), run = () => compiled({}, given.data);
+    if (JSON.stringify(run()) !== "[true]") continue;
+    let calls = 1;
+    while (milliseconds(run, calls) * calls < given.shortest * 1000) calls *= 2;
+    const rounds = Array.from({length: given.rounds}, () => milliseconds(run, calls)).sort((a, b) => a - b);
+    told[name] = rounds[rounds.length >> 1];
+  } catch (error) { /* what it lacks has no time */ }
+}
+console.log(JSON.stringify(told));
+"""
 ROUNDS = 7
 SHORTEST = 0.02
 """Seconds that a round lasts at least."""
@@ -162,21 +192,41 @@ def timed(
     return median(run)
 
 
-def main() -> None:
-    """Print a table for each size, then the time that compiling takes."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[100])
-    for size in parser.parse_args().sizes:
-        data = {"conditions": bundle(condition, size), "observations": bundle(observation, size)}
-        data = json.loads(json.dumps(data))
-        print(f"{size} resources, ms a call (median)      ours   fhirpathpy      ×   fhirpathrs      ×")
-        for name, text in EXPRESSIONS.items():
-            mine, python, rust = (timed(build, text, data) for build in (ours, pythons, rusts))
-            assert mine is not None, name
-            print(f"  {name:32}{mine:10.4f}{_column(python, mine)}{_column(rust, mine)}")
-    print("compile, ms                                ours")
+def javascripts(data: dict[str, Any]) -> dict[str, float]:
+    """Milliseconds a call by expression, of what fhirpath.js answers true; none where there is no Node or no package."""
+    folder = ignored_folder() / "node"
+    if not (folder / "node_modules" / "fhirpath").exists() and not _installed(folder):
+        return {}
+    sent = json.dumps({"expressions": EXPRESSIONS, "data": data, "rounds": ROUNDS, "shortest": SHORTEST})
+    command = ["node", "-e", JAVASCRIPT]
+    run = subprocess.run(command, cwd=folder, input=sent, capture_output=True, text=True, check=True)  # noqa: S603
+    told: dict[str, float] = json.loads(run.stdout)
+    return told
+
+
+def _installed(folder: Path) -> bool:
+    if shutil.which("npm") is None:
+        return False
+    folder.mkdir(exist_ok=True)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", FHIRPATH_JS]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def measured(size: int) -> Iterator[dict[str, Any]]:
+    """A row for each expression: milliseconds a call by library."""
+    data = {"conditions": bundle(condition, size), "observations": bundle(observation, size)}
+    data = json.loads(json.dumps(data))
+    javascript = javascripts(data)
     for name, text in EXPRESSIONS.items():
-        print(f"  {name:32}{median(compiling(text)):10.4f}")
+        mine, python, rust = (timed(build, text, data) for build in (ours, pythons, rusts))
+        assert mine is not None, name
+        figures = {
+            "ours": mine,
+            "fhirpathpy": python,
+            "fhirpathrs": rust,
+            "fhirpath.js": javascript.get(name),
+        }
+        yield {"resources": size, "expression": name, "ms": figures}
 
 
 def compiling(text: str) -> Callable[[], object]:
@@ -185,8 +235,46 @@ def compiling(text: str) -> Callable[[], object]:
     return lambda: compile_expression(text, variables=variables, strict=True)
 
 
-def _column(other: float | None, mine: float | None) -> str:
-    return f"{other:13.3f}{other / mine:7.0f}" if other and mine else f"{'–':>13}{'–':>7}"
+def faster(rows: Sequence[Mapping[str, Any]], library: str) -> float | None:
+    """How many times as long a library takes on the median expression that it can do."""
+    ratios = [row["ms"][library] / row["ms"]["ours"] for row in rows if row["ms"][library]]
+    return statistics.median(ratios) if ratios else None
+
+
+def printed(row: Mapping[str, Any]) -> str:
+    """A line of the table."""
+    mine = row["ms"]["ours"]
+    return f"  {row['expression']:32}{mine:10.4f}" + "".join(
+        _column(row["ms"][name], mine) for name in OTHERS
+    )
+
+
+def _column(other: float | None, mine: float) -> str:
+    return f"{other:13.3f}{other / mine:7.1f}" if other else f"{'–':>13}{'–':>7}"
+
+
+def main() -> None:
+    """Print a table for each size, then the time that compiling takes."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[5, 20, 100, 1000])
+    print(machine())
+    rows: list[dict[str, Any]] = []
+    for size in parser.parse_args().sizes:
+        head = "".join(f"{name:>13}{'×':>7}" for name in OTHERS)
+        print(f"{f'{size} resources, ms a call (median)':34}{'ours':>10}{head}")
+        of_size = []
+        for row in measured(size):
+            of_size.append(row)
+            print(printed(row), flush=True)
+        ratios = (faster(of_size, name) for name in OTHERS)
+        print(f"  {'median ratio':32}{'':10}" + "".join(f"{ratio or 0:20.1f}" for ratio in ratios))
+        rows += of_size
+    print("compile, ms                                ours")
+    for name, text in EXPRESSIONS.items():
+        taken = median(compiling(text))
+        rows.append({"compile": name, "ms": {"ours": taken}})
+        print(f"  {name:32}{taken:10.4f}")
+    write_down("fhirpath_speed", "python -m benchmarks.fhirpath_speed", rows)
 
 
 if __name__ == "__main__":

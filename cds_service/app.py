@@ -40,6 +40,7 @@ from cds_service.errors import (
     WrongLaunchError,
 )
 from cds_service.filling.prepared_forms import PreparedForms
+from cds_service.operations.requests import Bounded
 from cds_service.routes.decisions import decision_routes
 from cds_service.routes.development import development_routes
 from cds_service.routes.feedback import feedback_routes
@@ -48,6 +49,7 @@ from cds_service.routes.form import form_routes
 from cds_service.routes.framing import framed
 from cds_service.routes.hooks import hook_routes
 from cds_service.routes.launch import launch_routes
+from cds_service.routes.openapi import openapi_routes
 from cds_service.routes.operations import operation_routes
 from cds_service.routes.pages import page_routes
 from cds_service.routes.replies import outcome_reply, page_reply
@@ -92,12 +94,11 @@ _HTTP_ISSUES = {403: "forbidden", 404: "not-found", 405: "not-supported", 412: "
 def create_app(
     settings: Settings,
     clock: Callable[[], datetime] | None = None,
-    after_load: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503.
 
-    ``after_load`` is called once the policies are loaded. ClientsFileError when the clients file cannot be used: a
-    service that is meant to be closed never starts open.
+    FileError when the clients' or the SMART servers' file cannot be used: a service that is meant to be closed never
+    starts open. Its State is ``app.state.service``.
     """
     zone = ZoneInfo(settings.time_zone)
     clock = clock or (lambda: datetime.now(zone))
@@ -106,11 +107,13 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.open()
-        after_load()
         yield
         await state.aclose()
 
     app = FastAPI(title="CDS service: procedure funding", lifespan=lifespan, openapi_url=None)
+    app.state.service = state
+    # Inside CORS, so that a browser may read the 503 too.
+    app.add_middleware(Bounded, traffic=lambda: state.traffic)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins or (() if settings.clients else ("*",)),
@@ -123,6 +126,7 @@ def create_app(
         hook_routes(state, clock),
         decision_routes(state),
         operation_routes(state),
+        openapi_routes(state),
         page_routes(state, clock),
         fhir_routes(state, clock),
         launch_routes(state, clock, forms),
@@ -139,18 +143,22 @@ def _add_error_answers(app: FastAPI, settings: Settings) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         status, issue = _STATUS.get(type(error), (500, "exception"))
         if status >= 500:
-            logger.error("%s: %s", type(error).__name__, error)
+            # Of an error that nobody foresaw not even the message, which may quote a record.
+            words = str(error) if type(error) in _STATUS else "(unforeseen)"
+            logger.error("%s: %s", type(error).__name__, words)
         if request.url.path.startswith(_PAGES):
             return framed(page_reply(trouble(error), status), settings)
         if isinstance(error, ClientRejectedError):
             return outcome_reply(status, issue, "the client was not accepted")
-        return outcome_reply(status, issue, _public_words(error), getattr(error, "where", None))
+        headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, OperationNotSupportedError) else None
+        return outcome_reply(status, issue, _public_words(error), getattr(error, "where", None), headers)
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        words = str(error.detail) if isinstance(error, HTTPException) else "internal error"
-        return outcome_reply(status, _HTTP_ISSUES.get(status, "processing"), words)
+        if not isinstance(error, HTTPException):
+            raise error
+        issue = _HTTP_ISSUES.get(error.status_code, "processing")
+        return outcome_reply(error.status_code, issue, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:

@@ -6,13 +6,14 @@ import json
 import logging
 from datetime import datetime
 from pathlib import Path
+from socket import socket
 from typing import Annotated
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import typer
 
-from cds_service.errors import CdsServiceError, PlanError, PlansError
+from cds_service.errors import CdsServiceError, PlanError, PlansError, StoreError
 from cds_service.policies.library import Library, load_library
 from cds_service.settings import Settings
 
@@ -32,21 +33,23 @@ _NOT_STARTED = 3
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except StoreError as error:
+        # Commands that read the log meet a database that is away, locked or sealed under another secret.
+        typer.echo(f"cds-service: {error}", err=True)
+        raise SystemExit(1) from None
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
 ) -> None:
     """Start the service."""
-    import uvicorn
-
-    from cds_service.app import create_app
     from cds_service.operations.logs import start_logging
-    from cds_service.operations.requests import Bounded, Identified, Traffic
-    from cds_service.operations.serving import ANSWER_SECONDS, GentleServer
+    from cds_service.workers import listening_socket, supervised
 
     settings = Settings()
     start_logging(settings.log_format)
@@ -62,26 +65,35 @@ def serve(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
     _freeze_all_but_policies(settings)
+    listening = listening_socket(host, port)
+    if workers == 1:
+        raise typer.Exit(_served(settings, listening))
+    raise typer.Exit(supervised(workers, lambda: _served(settings, listening)))
+
+
+def _served(settings: Settings, listening: socket) -> int:
+    """Answer requests in this process until it is told to stop. The exit status."""
+    import uvicorn
+
+    from cds_service.app import create_app
+    from cds_service.operations.requests import Identified
+    from cds_service.operations.serving import ANSWER_SECONDS, GentleServer
+    from cds_service.state import State
+
     application = create_app(settings)
-
-    def traffic() -> Traffic:
-        found: Traffic = application.state.service.traffic
-        return found
-
+    state: State = application.state.service
     config = uvicorn.Config(
-        Identified(Bounded(application, traffic), traffic),
-        host=host,
-        port=port,
+        # Outside everything, so that the answer to a bug has its id too.
+        Identified(application, lambda: state.traffic),
         loop="uvloop",
         http="httptools",
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=ANSWER_SECONDS,
     )
-    server = GentleServer(config, lambda: traffic().stop())
-    server.run()
-    if not server.started:
-        raise typer.Exit(_NOT_STARTED)
+    server = GentleServer(config, state.traffic.stop)
+    server.run(sockets=[listening])
+    return 0 if server.started else _NOT_STARTED
 
 
 def _freeze_all_but_policies(settings: Settings) -> None:
@@ -94,7 +106,7 @@ def _freeze_all_but_policies(settings: Settings) -> None:
     from contextlib import suppress
 
     with suppress(PlansError):
-        load_library(settings.plans, settings.ods_practices)
+        load_library(settings.plans, settings.ods_practices, settings.cache_folder)
     gc.collect()
     gc.freeze()
 
@@ -379,7 +391,11 @@ def audit(
     from cds_service.operations.audit_export import written_audit
 
     settings = Settings()
-    count = asyncio.run(written_audit(settings.database_url, settings.secret_bytes, since, out))
+    try:
+        count = asyncio.run(written_audit(settings.database_url, settings.secret_bytes, since, out))
+    except (CdsServiceError, OSError) as error:
+        typer.echo(f"cds-service: {error}", err=True)
+        raise typer.Exit(1) from None
     typer.echo(f"{count} decisions written to {out}")
 
 
@@ -394,10 +410,74 @@ def settings() -> None:
         )
 
 
+@app.command("evaluate")
+def evaluate_orders(  # noqa: PLR0913, PLR0917  one for each option
+    orders: Annotated[
+        Path, typer.Option(help="Past orders: ServiceRequests as NDJSON (.gz).", exists=True, dir_okay=False)
+    ],
+    records: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of a FHIR Bulk Data export. A resource type without a file in it counts as not read.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.", file_okay=False)],
+    plans: Annotated[list[Path] | None, typer.Option(help="Folders of plan folders; else CDS_PLANS.")] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Plan folders to compare with: also write what they would change."),
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Decide every order as if written on this day; else its own.", formats=["%Y-%m-%d"]
+        ),
+    ] = None,
+    without_patients: Annotated[
+        bool, typer.Option("--without-patients", help="Leave the patients' ids out of the results.")
+    ] = False,
+    processes: Annotated[int, typer.Option(help="Processes; 0: one for each core.", min=0)] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Address of a Ray cluster to run on, or local; else processes of this machine."),
+    ] = None,
+) -> None:
+    """Decide past orders in bulk, from FHIR Bulk Data files, as the hook would have (docs/bulk.md)."""
+    from cds_service.bulk.deciding import Circumstances
+    from cds_service.bulk.evaluation import USUAL_SIZES, Evaluation, evaluated
+    from cds_service.bulk.telling import show_progress, told
+    from cds_service.bulk.work import workers
+
+    settings = Settings()
+    evaluation = Evaluation(
+        orders=orders,
+        records=records,
+        plans=tuple(plans or settings.plans),
+        against=tuple(against or ()),
+        practices=settings.ods_practices,
+        out=out,
+        with_patient=not without_patients,
+        circumstances=Circumstances(
+            as_of.date() if as_of else None,
+            settings.time_zone,
+            settings.public_url,
+            settings.answers_valid_days,
+        ),
+    )
+    try:
+        summary = evaluated(evaluation, workers(processes, ray), show_progress, USUAL_SIZES)
+    except CdsServiceError as error:
+        typer.echo(f"cds-service: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(told(summary), nl=False)
+
+
 def _loaded(plans: list[Path] | None) -> Library:
     try:
         settings = Settings()
-        return load_library(plans or settings.plans, settings.ods_practices)
+        return load_library(plans or settings.plans, settings.ods_practices, settings.cache_folder)
     except PlansError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)

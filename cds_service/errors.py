@@ -89,6 +89,10 @@ class FileError(CdsServiceError):
         self.expected = expected
         super().__init__(f"{file}: {path}: found {found}; expected {expected}")
 
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str, str]]:
+        """So that it gets from a worker process to whoever waits for it."""
+        return type(self), (self.file, self.path, self.found, self.expected)
+
 
 class PlanError(FileError):
     """A policy folder cannot be used; ``path`` is in FHIRPath notation."""
@@ -104,6 +108,10 @@ class SmartServersFileError(FileError):
 
 class BulkInputError(FileError):
     """Orders or records to be evaluated in bulk cannot be used as a whole; no line is ever quoted."""
+
+    def __reduce__(self) -> tuple[type[BulkInputError], tuple[str, str, str, str]]:
+        """Comes whole from a worker's process."""
+        return type(self), (self.file, self.path, self.found, self.expected)
 
 
 class PlansError(CdsServiceError):
@@ -147,12 +155,16 @@ class ResourceNotFoundError(CdsServiceError):
 
 
 class OperationNotSupportedError(CdsServiceError):
-    """A FHIR interaction or operation that is not offered, or not on what it was asked of."""
+    """A FHIR interaction or operation that is not offered, or not on what it was asked of.
 
-    def __init__(self, where: str, found: str, expected: str) -> None:
+    ``allowed``: the HTTP methods by which it is offered there.
+    """
+
+    def __init__(self, where: str, found: str, expected: str, allowed: tuple[str, ...]) -> None:
         self.where = where
         self.found = found
         self.expected = expected
+        self.allowed = allowed
         super().__init__(f"{where}: found {found}; expected {expected}")
 
 

@@ -85,7 +85,7 @@ def _differences(again: Redetermined) -> Iterator[Difference]:
 
 
 def _decided_again(step: Mapping[str, Any], library: Library) -> Determination | None:
-    policy = next((each for each in library.policies if each.canonical == step["policy"]), None)
+    policy = library.policy(step["policy"])
     if policy is None:
         return None
     findings = StatedFindings(policy, step["findings"], None)

@@ -33,7 +33,6 @@ from cds_service.questionnaires.responses import OF_ANOTHER_ORDER, answers_for, 
 from cds_service.record.commissioners import Commissioners, commissioners
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import (
-    OWN_QUERIES,
     RESPONSES_KEY,
     PatientRecord,
     QueryAnswer,
@@ -89,12 +88,9 @@ class Decision:
 
 def queries_to_read(request: HookRequest, library: Library, today: date) -> dict[str, str]:
     """Key → template of what the request leaves out and a policy on one of its orders needs; none for other orders."""
-    in_scope = library.with_redirects(
-        policy for order in request.orders for policy in library.covering(order, today)
-    )
-    needed: dict[str, str] = dict(OWN_QUERIES) if in_scope else {}
-    for policy in in_scope:
-        needed |= policy.queries
+    needed: dict[str, str] = {}
+    for order in request.orders:
+        needed |= library.queries_for(order, today)
     return {key: template for key, template in needed.items() if key not in request.prefetch}
 
 
@@ -111,15 +107,15 @@ def decide(
     patient that came back to us, whether or not the record shows them too.
     """
     today = terms.now.date()
-    in_force = [(order, policies) for order in request.orders if (policies := library.covering(order, today))]
     record = patient_record(request.patient_id, request.prefetch, resource_types(library.queries), read)
     payers = commissioners(record, library.directory, terms.client_commissioner)
+    unasked = [] if payers.organizations else _without_payer(request.orders, library, today)
+    waiting = [order for order, _ in unasked]
     decisions = tuple(
         decision
-        for order, policies in in_force
-        for decision in _decided(order, policies, payers, record, kept, library, terms)
+        for order in request.orders
+        for decision in _decided(order, order in waiting, payers, record, kept, library, terms)
     )
-    unasked = [(order, policies) for order, policies in in_force if _needs_commissioner(policies, payers)]
     _refuse_if_unread(decisions, payers if unasked else None)
     frame = CardFrame(terms.public_url, terms.handle)
     funding, advice = (
@@ -139,8 +135,7 @@ def decide(
         for is_advice in (False, True)
     )
     asking = [
-        commissioner_card(order, policies, payers.unknown, frame, terms.fresh_id())
-        for order, policies in unasked
+        commissioner_card(order, names, payers.unknown, frame, terms.fresh_id()) for order, names in unasked
     ]
     cards = [card for card in (*funding, *asking, *advice) if card is not None]
     passed_over = {key: len(answer.refused) for key, answer in record.answers.items() if answer.refused}
@@ -149,7 +144,7 @@ def decide(
 
 def _decided(
     order: Order,
-    policies: tuple[Policy, ...],
+    waits_for_payer: bool,
     payers: Commissioners,
     record: PatientRecord,
     kept: Sequence[Resource],
@@ -157,13 +152,12 @@ def _decided(
     terms: Terms,
 ) -> Iterator[OrderDecision]:
     """The decisions of one order's policies, which come funding first: advice may depend on what funding says."""
-    said = [UNDETERMINED if _needs_commissioner(policies, payers) else NO_FUNDING_POLICY]
-    for policy in policies:
-        if policy.commissioner is None or policy.commissioner in payers.organizations:
-            outcome = max(said, key=_RESTRICTIVENESS.index)
-            decision = _order_decision(policy, order, outcome, record, kept, library, terms)
-            said += _funding_said(decision.determination)
-            yield decision
+    said = [UNDETERMINED if waits_for_payer else NO_FUNDING_POLICY]
+    for policy in library.covering(order, terms.now.date(), payers.organizations):
+        outcome = max(said, key=_RESTRICTIVENESS.index)
+        decision = _order_decision(policy, order, outcome, record, kept, library, terms)
+        said += _funding_said(decision.determination)
+        yield decision
 
 
 def _order_decision(
@@ -208,10 +202,10 @@ def _funding_said(determined: Determination) -> list[str]:
     return [] if said == NOT_APPLICABLE else [said]
 
 
-def _needs_commissioner(policies: tuple[Policy, ...], payers: Commissioners) -> bool:
-    return not payers.organizations and any(
-        policy.commissioner is not None and not policy.is_advice for policy in policies
-    )
+def _without_payer(orders: Sequence[Order], library: Library, today: date) -> list[tuple[Order, list[str]]]:
+    """The orders on which some commissioner has a funding policy, with the names of those who do."""
+    found = [(order, library.commissioners_of(order, today)) for order in orders]
+    return [(order, [library.directory.names[each] for each in ids]) for order, ids in found if ids]
 
 
 def _refuse_if_unread(decisions: tuple[OrderDecision, ...], payers: Commissioners | None) -> None:

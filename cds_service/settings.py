@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +25,10 @@ class Settings(BaseSettings):
     ods_practices: Path | None = Field(
         default=None,
         description="The NHS Organisation Data Service's epraccur.csv: which practice belongs to which commissioner.",
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="Folder that remembers which plans were checked; else cds-service below $XDG_CACHE_HOME or ~/.cache.",
     )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
@@ -145,6 +150,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("sqlite:///FILE or postgresql://USER@HOST/DATABASE")
         return value
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where it is remembered which plans were checked before, by their content."""
+        return self.cache or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cds-service"
 
     @property
     def in_development(self) -> bool:

@@ -105,7 +105,9 @@ class State:
     def open(self) -> None:
         """Load the policies and open the store; what fails is said, and answered with 503 until it is mended."""
         try:
-            self.library = load_library(self.settings.plans, self.settings.ods_practices)
+            self.library = load_library(
+                self.settings.plans, self.settings.ods_practices, self.settings.cache_folder
+            )
             logger.info("%d policies loaded, set %s", len(self.library.policies), self.library.digest[:12])
         except PlansError as error:
             self.problem = "the policy set cannot be used"
@@ -132,7 +134,7 @@ class State:
         return self.library is not None and self.store is not None and not self.traffic.is_stopping
 
     def _tried(self) -> Library:
-        return tried_library(self.settings.plans, self.settings.ods_practices)
+        return tried_library(self.settings.plans, self.settings.ods_practices, self.settings.cache_folder)
 
     def _use(self, library: Library) -> None:
         self.library = library

@@ -18,18 +18,6 @@ from cds_service.errors import FileError
 from cds_service.record.resources import Resource, members, text
 
 _FORM = "QuestionnaireResponse"
-# Words of file names that are spelt otherwise in a sentence.
-_SPELT = {
-    "centene": "Centene",
-    "derby": "Derby",
-    "dont": "don’t",
-    "east": "East",
-    "ifr": "IFR",
-    "lancashire": "Lancashire",
-    "medicare": "Medicare",
-    "nmbra": "NMBRA",
-    "us": "US",
-}
 
 
 @dataclass(frozen=True)
@@ -40,18 +28,13 @@ class Story:
     """
 
     id: str
+    title: str
     hook: str
     patient_id: str
     requester: str
     drafts: tuple[Resource, ...]
     selected: tuple[str, ...]
     sends_record: bool
-
-    @property
-    def title(self) -> str:
-        """The story's name as a person reads it."""
-        words = " ".join(_SPELT.get(word, word) for word in self.id.split("-"))
-        return words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True)
@@ -88,6 +71,14 @@ def _record(file: Path) -> list[Resource]:
             str(file), "entry", "something else", "a Patient and its record, each with type and id"
         )
     return resources
+
+
+def _title(file: Path) -> str:
+    """The name of a file as a sentence; ``spelling.json`` says which words are written otherwise there."""
+    spelling = file.parents[1] / "spelling.json"
+    spelt = _json(spelling) if spelling.exists() else {}
+    words = " ".join(spelt.get(word, word) for word in file.stem.split("-"))
+    return words[:1].upper() + words[1:]
 
 
 def _request(file: Path) -> dict[str, Any]:
@@ -129,6 +120,7 @@ def _story(
     selected = [reference.rpartition("/")[2] for reference in context.get("selections", [])] or list(names)
     story = Story(
         id=file.stem,
+        title=_title(file),
         hook=request["hook"],
         patient_id=context["patientId"],
         requester=context["userId"],

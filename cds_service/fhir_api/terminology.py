@@ -175,10 +175,8 @@ def _asked(inputs: Inputs) -> Iterator[tuple[tuple[str, str], str | None]]:
 
 
 def _pairs(concept: Given) -> Iterator[tuple[tuple[str, str], str | None]]:
-    codings = list(members(concept.value, "coding"))
-    if not codings:
-        raise RequestError(f"{concept.where}.coding", "nothing", "a coding")
-    for position, each in enumerate(codings):
+    # A concept in words alone is in no value set: that is an answer, not a fault.
+    for position, each in enumerate(members(concept.value, "coding")):
         yield _pair(each, f"{concept.where}.coding[{position}]")
 
 

@@ -6,7 +6,7 @@ Both go sealed into the store, and expire. Neither is ever part of an address, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import orjson
@@ -39,7 +39,7 @@ class FormContext:
 
     def to_json(self) -> bytes:
         """This as the store keeps it."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> FormContext:
@@ -84,7 +84,7 @@ class FormSession:
 
     def to_json(self) -> bytes:
         """This as the store keeps it."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> FormSession:

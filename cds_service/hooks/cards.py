@@ -192,13 +192,16 @@ def _leaves_nothing_to_override(determined: Determination) -> bool:
 
 def commissioner_card(
     order: Order,
-    policies: tuple[Policy, ...],
+    commissioners: Sequence[str],
     unknown: tuple[tuple[str, str], ...],
     frame: CardFrame,
     card_id: str,
 ) -> dict[str, Any]:
-    """The card that asks who commissions this patient's care, because the record does not say."""
-    names = sorted({policy.commissioner_name for policy in policies if policy.commissioner_name})
+    """The card that asks who commissions this patient's care, because the record does not say.
+
+    ``commissioners``: the names of those who have a policy on the procedure.
+    """
+    names = sorted(set(commissioners))
     found = [
         f"The record names an organisation that is not in the directory: {escaped(value)}."
         for _, value in unknown

@@ -152,7 +152,7 @@ def _names(selection: object, draft: Resource) -> bool:
     if not isinstance(selection, str) or not text(draft, "id"):
         return False
     kind = selection.rsplit("/", 2)[-2] if "/" in selection else None
-    return logical_id(selection) == draft["id"] and kind in {None, draft.get("resourceType")}
+    return logical_id(selection) == draft["id"] and (kind is None or kind == draft.get("resourceType"))
 
 
 def _kind(value: object) -> str:

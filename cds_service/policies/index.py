@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from cds_service.policies.listing import Listing
 
 Code = tuple[str, str]
+# Each system with its codes.
+Codes = tuple[tuple[str, tuple[str, ...]], ...]
 # Commissioner (None: national advice) → the places of its policies in the library.
 Places = Mapping[str | None, tuple[int, ...]]
 
@@ -28,23 +30,38 @@ class Index:
         return sorted(place for each in wanted for place in found.get(each, ()))
 
 
-def index_of(listings: Sequence[Listing], codes: Sequence[Iterable[Code]]) -> Index:
+def index_of(listings: Sequence[Listing], codes: Sequence[Codes]) -> Index:
     """The index of policies, each with its order codes in every spelling."""
-    by_code: defaultdict[Code, list[int]] = defaultdict(list)
+    by_code: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     by_url: defaultdict[str, list[int]] = defaultdict(list)
     for place, listing in enumerate(listings):
         by_url[listing.url].append(place)
-        for code in codes[place]:
-            by_code[code].append(place)
+        for system, values in codes[place]:
+            of_system = by_code[system]
+            for value in values:
+                of_system[value].append(place)
     # A policy's codes mostly lead to the same policies: what they lead to is held once.
     shared: dict[tuple[int, ...], Places] = {}
-    by_system: defaultdict[str, dict[str, Places]] = defaultdict(dict)
-    for (system, value), places in by_code.items():
+
+    def held_once(places: list[int]) -> Places:
         key = tuple(places)
         if key not in shared:
             shared[key] = _by_commissioner(key, listings)
-        by_system[system][value] = shared[key]
-    return Index(dict(by_system), {url: tuple(places) for url, places in by_url.items()})
+        return shared[key]
+
+    by_system = {
+        system: {value: held_once(places) for value, places in found.items()}
+        for system, found in by_code.items()
+    }
+    return Index(by_system, {url: tuple(places) for url, places in by_url.items()})
+
+
+def by_system(codes: Iterable[Code]) -> Codes:
+    """Codes, each once, by their systems."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for system, value in sorted(codes):
+        found[system].append(value)
+    return tuple((system, tuple(values)) for system, values in found.items())
 
 
 def _by_commissioner(places: Iterable[int], listings: Sequence[Listing]) -> Places:

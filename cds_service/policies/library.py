@@ -24,6 +24,7 @@ from cds_service.policies.policy import Policy, canonical
 from cds_service.policies.questions import Questions
 from cds_service.record.commissioners import Directory
 from cds_service.record.orders import Order
+from cds_service.record.patient_record import OWN_QUERIES
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,16 @@ class Library:
         """
         return tuple(self.policies[place] for place in self._covering(order, today, commissioners))
 
-    def commissioners_of(self, order: Order, today: date) -> dict[str, str]:
-        """Who has a funding policy in force for an order's codes on its day: directory id → name."""
-        found = {
-            self.listings[place].commissioner: not self.listings[place].is_advice
-            for place in self._covering(order, today, None)
-        }
-        return {
-            each: self.directory.names[each] for each, funds in found.items() if each is not None and funds
-        }
+    def commissioners_of(self, order: Order, today: date) -> frozenset[str]:
+        """The directory ids of those who have a funding policy in force for an order's codes on its day."""
+        listings = (self.listings[place] for place in self._covering(order, today, None))
+        return frozenset(each.commissioner for each in listings if each.commissioner and not each.is_advice)
 
     def queries_for(self, order: Order, today: date) -> dict[str, str]:
-        """Key → template of what the policies in force for an order read, and all that their redirects lead to."""
+        """Key → template of what deciding an order may read, redirects followed; nothing when no policy covers it."""
         places = self._with_redirects(self._covering(order, today, None))
-        return {name: query for place in places for name, query in self.listings[place].queries}
+        named = (each for place in places for each in self.listings[place].queries)
+        return {**OWN_QUERIES, **dict(named)} if places else {}
 
     def with_redirects(self, policies: Iterable[Policy]) -> tuple[Policy, ...]:
         """These policies, and all that their redirects may lead to."""

@@ -48,5 +48,5 @@ def procedure_orders(resources: Iterable[Resource]) -> tuple[Order, ...]:
         for resource in resources
         if resource.get("resourceType") == "ServiceRequest"
         and resource.get("doNotPerform") is not True
-        and resource.get("status") not in _NOT_ORDERING
+        and text(resource, "status") not in _NOT_ORDERING
     )

@@ -98,7 +98,7 @@ def _add_reads(router: APIRouter, held: Callable[[], Artefacts]) -> None:
     @router.get("/{resource_type}/{resource_id}")
     async def read(request: Request, resource_type: str, resource_id: str) -> Response:
         if resource_id.startswith("$"):
-            raise _no_operation(resource_type, resource_id)
+            raise _no_operation(resource_type, resource_id, on_instance=False)
         resource = held().read(resource_type, resource_id)
         view = view_of(request.query_params.multi_items())
         etag = f'W/"{resource["meta"]["versionId"]}"'
@@ -110,15 +110,31 @@ def _add_reads(router: APIRouter, held: Callable[[], Artefacts]) -> None:
         return reply
 
     @router.api_route("/{resource_type}/${code}", methods=["GET", "POST"])
-    @router.api_route("/{resource_type}/{resource_id}/${code}", methods=["GET", "POST"])
     async def other_operation(resource_type: str, code: str) -> Response:
-        raise _no_operation(resource_type, f"${code}")
+        raise _no_operation(resource_type, f"${code}", on_instance=False)
+
+    @router.api_route("/{resource_type}/{resource_id}/${code}", methods=["GET", "POST"])
+    async def other_operation_on_instance(resource_type: str, code: str) -> Response:
+        raise _no_operation(resource_type, f"${code}", on_instance=True)
 
 
-def _no_operation(resource_type: str, code: str) -> OperationNotSupportedError:
+def _no_operation(resource_type: str, code: str, *, on_instance: bool) -> OperationNotSupportedError:
     offered = [f"{each.resource}/${each.code}" for each in OPERATIONS]
     found = f"{resource_type[:40]}/{code[:40]}, not so"
-    return OperationNotSupportedError("http.operation", found, f"one of {', '.join(offered)}")
+    allowed = {
+        method
+        for each in OPERATIONS
+        if (each.resource, f"${each.code}") == (resource_type, code)
+        and (each.on_instance if on_instance else each.on_type)
+        for method in _methods(each)
+    }
+    return OperationNotSupportedError(
+        "http.operation", found, f"one of {', '.join(offered)}", tuple(sorted(allowed))
+    )
+
+
+def _methods(operation: Operation) -> list[str]:
+    return ["GET", "POST"] if operation.gettable else ["POST"]
 
 
 def _add_operation(
@@ -148,7 +164,7 @@ def _add_operation(
         # In a worker thread, so that no hook call waits for a form that somebody else wrote.
         return fhir_reply(await anyio.to_thread.run_sync(ANSWERS[operation.id], call))
 
-    methods = ["GET", "POST"] if operation.gettable else ["POST"]
+    methods = _methods(operation)
     if operation.on_type:
         router.add_api_route(f"/{operation.resource}/${operation.code}", answered, methods=methods)
     if operation.on_instance:

@@ -55,7 +55,7 @@ def openapi_document(public_url: str, *, closed: bool) -> dict[str, Any]:
             "description": "CDS Hooks that say whether a procedure is paid for, and the policies and forms as FHIR R4.",
         },
         "servers": [{"url": public_url}],
-        "paths": {**_hooks(closed), **_service(), **_published(), **_operations(closed)},
+        "paths": {**_hooks(closed), **_service(closed), **_published(), **_operations(closed)},
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -86,11 +86,18 @@ def _hooks(closed: bool) -> dict[str, Any]:
     }
 
 
-def _service() -> dict[str, Any]:
+def _service(closed: bool) -> dict[str, Any]:
     ready = record({"status": {"const": "ready"}}, closed=False)
+    metrics = _call("What was counted, for Prometheus", {"type": "string"}, (), kind="text/plain")
+    reloaded = record({"status": {"const": "reloaded"}, "set": {"type": "string"}})
+    # From another machine it is refused in development mode too.
+    reload = _call("The policies read anew, if they are good", reloaded, (422, 503), closed)
+    reload["responses"].setdefault("401", _refusal(401))
     return {
         "/livez": {"get": _call("Whether the service lives", record({"status": {"const": "alive"}}), ())},
         "/readyz": {"get": _call("Whether it can answer", ready, (503,))},
+        "/metrics": {"get": metrics},
+        "/admin/reload": {"post": reload},
         "/openapi.json": {"get": _call("This document", record({}, closed=False), ())},
     }
 
@@ -131,7 +138,7 @@ def _operation(operation: Operation, closed: bool) -> dict[str, Any]:
     call = _call(operation.title, fhir_resource(), errors, asks, FHIR_JSON) | {
         "description": operation.description
     }
-    taken = ["Parameters", *sorted({each.type for each in operation.taken if _is_resource(each.type)})]
+    taken = ["Parameters", *sorted(str(each.type) for each in operation.taken if _is_resource(each.type))]
     methods = {"post": call | _body(fhir_resource(*taken), FHIR_JSON, required=False)}
     if operation.gettable:
         simple = [each for each in operation.taken if each.type in PRIMITIVES]
@@ -148,11 +155,15 @@ def _call(
 ) -> dict[str, Any]:
     """A method of a path; every error is an OperationOutcome."""
     failing = (*errors, 401) if closed else errors
-    outcome = {FHIR_JSON: {"schema": named("OperationOutcome")}}
-    refusals = {str(each): {"description": _ERRORS[each], "content": outcome} for each in sorted(failing)}
+    refusals = {str(each): _refusal(each) for each in sorted(failing)}
     answered = {"description": "Answered", "content": {kind: {"schema": answer}}}
     call: dict[str, Any] = {"summary": summary, "responses": {"200": answered, **refusals}}
     return call | ({"security": [{"client": []}]} if closed else {})
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    content = {FHIR_JSON: {"schema": named("OperationOutcome")}}
+    return {"description": _ERRORS[status], "content": content}
 
 
 def _body(schema: dict[str, Any], kind: str = _JSON, *, required: bool = True) -> dict[str, Any]:

@@ -23,9 +23,7 @@ def operation_routes(state: State) -> APIRouter:
     """``/livez``, ``/readyz``, ``/metrics``, and ``/admin/reload``, which SIGHUP does too (docs/deployment)."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # For the server, which tells the service that it is to stop.
-        app.state.service = state
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with _reloaded_on_hangup(state):
             yield
 

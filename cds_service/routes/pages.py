@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -20,13 +20,19 @@ from cds_service.web.pages import SECURITY_HEADERS
 from cds_service.web.policy_pages import Around, Start, library_page, policy_page
 from cds_service.web.static_files import CACHE_FOR_EVER, static_file
 
+# How many diagrams and plans' cases are kept for whoever looks again.
+_MOST_KEPT = 200
+
 
 def page_routes(state: State, clock: Clock) -> APIRouter:
     """``/``, the policies' pages with their diagrams and cases, and what the pages load."""
     router = APIRouter()
-    pictures: dict[str, str] = {}
-    # Plans are read once, when the service starts; so are their cases, when somebody first looks.
-    cases = cache(_cases)
+    # By the set that is in use: a reload may bring other rules and cases under the same name.
+    pictures: dict[tuple[str, str], str] = {}
+    read = lru_cache(_MOST_KEPT)(lambda folder, _: read_cases(folder))
+
+    def cases(folder: Path) -> tuple[Case, ...]:
+        return read(folder, state.loaded_library().digest)
 
     @router.get("/")
     def library(q: str = "") -> Response:
@@ -47,9 +53,12 @@ def page_routes(state: State, clock: Clock) -> APIRouter:
     @router.get("/policies/{policy_id}/diagram.svg")
     def diagram(policy_id: str, version: str | None = None) -> Response:
         shown, _ = _versions(state, clock, policy_id, version)
-        if shown.canonical not in pictures:
-            pictures[shown.canonical] = drawn_as_svg(shown)
-        return Response(pictures[shown.canonical], media_type="image/svg+xml", headers=SECURITY_HEADERS)
+        name = state.loaded_library().digest, shown.canonical
+        if name not in pictures:
+            if len(pictures) >= _MOST_KEPT:
+                pictures.clear()
+            pictures[name] = drawn_as_svg(shown)
+        return Response(pictures[name], media_type="image/svg+xml", headers=SECURITY_HEADERS)
 
     @router.get("/static/{name}")
     def static(name: str, request: Request) -> Response:
@@ -85,10 +94,6 @@ def _static(name: str, request: Request) -> Response:
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
-
-
-def _cases(folder: Path) -> tuple[Case, ...]:
-    return read_cases(folder)
 
 
 def _overlays(state: State, policy: Policy) -> tuple[str, ...]:

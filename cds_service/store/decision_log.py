@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, literal, select, tuple_
 
-from cds_service.store.documents import SealedDocument, put
+from cds_service.store.documents import SealedDocument, add
 from cds_service.store.entries import DecisionEntry, IssuedCard
 from cds_service.store.schema import Moment, cards, decisions
 
@@ -25,12 +25,11 @@ def append(
     issued: Sequence[IssuedCard],
     forms: Sequence[SealedDocument],
 ) -> None:
-    """Write one decision, whose ``id`` is new, with everything that belongs to it."""
+    """Write one decision, whose ``id`` is new as are those of its cards and forms, with all that belongs to it."""
     connection.execute(_INSERT, {name: getattr(entry, name) for name in _MEMBERS})
     if issued:
         connection.execute(_INSERT_CARDS, [_card_row(entry, card) for card in issued])
-    for form in forms:
-        put(connection, form)
+    add(connection, forms)
 
 
 def decision(connection: Connection, decision_id: str) -> DecisionEntry | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from cds_service.store.entries import Document, Kept
 from cds_service.store.schema import sealed
 from cds_service.store.sealing import Seal
 from cds_service.store.upserts import upsert
+
+# Built once: nearly every decision keeps the documents of its forms.
+_INSERT = insert(sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,18 @@ def sealed_document(seal: Seal, document: Document) -> SealedDocument:
     return SealedDocument(document.kind, document.id, content, document.expires)
 
 
+def add(connection: Connection, documents: Sequence[SealedDocument]) -> None:
+    """Keep documents of ids that are new."""
+    if documents:
+        connection.execute(_INSERT, [_row(document, version=1) for document in documents])
+
+
 def put(connection: Connection, document: SealedDocument) -> int:
     """Keep the document, in the place of any of its kind and id. Its version."""
     row = _row(document, version=1)
     replaced = row | {"version": sealed.c.version + 1}
-    insert = upsert(connection, sealed).values(row)
-    put_there = insert.on_conflict_do_update(index_elements=["kind", "id"], set_=replaced)
+    added = upsert(connection, sealed).values(row)
+    put_there = added.on_conflict_do_update(index_elements=["kind", "id"], set_=replaced)
     return int(connection.execute(put_there.returning(sealed.c.version)).scalar_one())
 
 
@@ -42,8 +52,8 @@ def replace(connection: Connection, document: SealedDocument, version: int) -> i
     """Keep the document in the place of its ``version``, 0 for no such document. None when another is there."""
     row = _row(document, version + 1)
     if version == 0:
-        insert = upsert(connection, sealed).values(row).on_conflict_do_nothing()
-        changed = connection.execute(insert.returning(sealed.c.version))
+        added = upsert(connection, sealed).values(row).on_conflict_do_nothing()
+        changed = connection.execute(added.returning(sealed.c.version))
     else:
         there = and_(_is(document.kind, document.id), sealed.c.version == version)
         changed = connection.execute(update(sealed).where(there).values(row).returning(sealed.c.version))

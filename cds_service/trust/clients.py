@@ -7,7 +7,8 @@
     "jwks": {"keys": […]},                    or its keys themselves: then nothing is fetched
     "algorithms": ["ES384"],                  the signatures it may use
     "tenants": ["ward-1"],                    optional: the only tenants its tokens may name
-    "commissioner": "system|value"}]}         optional: who pays when the record does not tell, by identifier
+    "commissioner": "system|value",           optional: who pays when the record does not tell, by identifier
+    "admin": true}]}                          optional: whether it may have the policies reloaded; else it may not
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cds_service.trust.keys import ALGORITHMS, EXPECTED_KEY, VerificationKey, ke
 from cds_service.trust.strict_json import strict_json
 
 _REQUIRED = frozenset({"name", "issuer", "algorithms"})
-_OPTIONAL = frozenset({"jwks", "jwks_url", "tenants", "commissioner"})
+_OPTIONAL = frozenset({"jwks", "jwks_url", "tenants", "commissioner", "admin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Client:
     algorithms: frozenset[str]
     tenants: frozenset[str]
     commissioner: str | None
+    admin: bool = False
 
 
 def load_clients(path: Path) -> tuple[Client, ...]:
@@ -79,6 +81,11 @@ class _Place:
             raise self.refused("an array with at least one item")
         return tuple(_Place(self.file, f"{self.path}[{n}]", item) for n, item in enumerate(self.value))
 
+    def truth(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.refused("true or false")
+        return self.value
+
     def text(self) -> str:
         if not isinstance(self.value, str) or not self.value or not self.value.isprintable():
             raise self.refused("text")
@@ -110,6 +117,7 @@ def _client(place: _Place) -> Client:
         if "tenants" in members
         else frozenset(),
         commissioner=members["commissioner"].text() if "commissioner" in members else None,
+        admin=members["admin"].truth() if "admin" in members else False,
     )
 
 

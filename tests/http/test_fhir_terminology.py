@@ -295,10 +295,6 @@ def test_a_display_that_differs_is_told_beside_the_one_that_is_held(client: Test
         ({"code": {"valueCode": "1"}}, "Parameters"),
         ({"coding": {"valueCoding": {"code": "1"}}}, "Parameters.parameter[1].valueCoding"),
         (
-            {"codeableConcept": {"valueCodeableConcept": {}}},
-            "Parameters.parameter[1].valueCodeableConcept.coding",
-        ),
-        (
             {"codeableConcept": {"valueCodeableConcept": {"coding": [{"system": SNOMED}]}}},
             "Parameters.parameter[1].valueCodeableConcept.coding[0]",
         ),
@@ -308,3 +304,12 @@ def test_a_code_that_is_not_whole_is_refused(client: TestClient, given: dict[str
     answer = client.post("/fhir/ValueSet/$validate-code", json=parameters(url={"valueUri": CANCER}, **given))
 
     assert where(answer) == (400, "invalid", place)
+
+
+def test_a_concept_in_words_alone_is_in_no_value_set(client: TestClient) -> None:
+    words = {"codeableConcept": {"valueCodeableConcept": {"text": "Colonoscopy"}}}
+
+    answer = client.post("/fhir/ValueSet/$validate-code", json=parameters(url={"valueUri": CANCER}, **words))
+
+    said = {each["name"]: each for each in answer.json()["parameter"]}
+    assert said["result"]["valueBoolean"] is False

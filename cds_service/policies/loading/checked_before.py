@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from sys import version as python_version
 
-from cds_service.policies.index import Code
+from cds_service.policies.index import Codes
 from cds_service.policies.listing import Listing, read, written
 from cds_service.record.commissioners import Directory
 
@@ -32,26 +31,21 @@ class CheckedBefore:
 
     folder: Path
 
-    def found(self, digest: str, plan: str) -> tuple[Listing, tuple[Code, ...]] | None:
+    def found(self, digest: str, plan: str) -> tuple[Listing, Codes] | None:
         """The entry and the order codes of the plan in folder ``plan``; None when it was not checked before."""
         try:
             listing, codes = json.loads(self._file(digest).read_bytes())
-        except (OSError, ValueError):
+            return read(listing, plan), tuple((system, tuple(values)) for system, values in codes)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
-        return read(listing, plan), tuple(
-            (system, value) for system, values in codes.items() for value in values
-        )
 
-    def note(self, digest: str, listing: Listing, codes: Iterable[Code]) -> None:
+    def note(self, digest: str, listing: Listing, codes: Codes) -> None:
         """Write down that a plan was checked. A disk that is full or read-only costs time at the next start, no more."""
-        by_system: dict[str, list[str]] = {}
-        for system, value in sorted(codes):
-            by_system.setdefault(system, []).append(value)
         file = self._file(digest)
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
         try:
             file.parent.mkdir(mode=0o700, exist_ok=True)
-            unfinished.write_text(json.dumps([written(listing), by_system]))
+            unfinished.write_text(json.dumps([written(listing), codes]))
             unfinished.replace(file)
         except OSError:
             return

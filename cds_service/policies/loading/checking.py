@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cds_service.errors import PlanError
-from cds_service.policies.index import Code
+from cds_service.policies.index import Codes, by_system
 from cds_service.policies.listing import Listing, listing_of
 from cds_service.policies.loading.checked_before import CheckedBefore
 from cds_service.policies.loading.documents import Problems
@@ -30,7 +30,7 @@ class Checked:
     digest: str
     is_form: bool
     listing: Listing | None
-    codes: tuple[Code, ...]
+    codes: Codes
     refused: tuple[tuple[str, str, str, str], ...]
     contents: Mapping[bytes, bytes]
 
@@ -54,13 +54,13 @@ class Checker:
         problems = Problems()
         plan = read_files(folder.path, folder.overlays, problems)
         digest = plan.digest
-        known = self._before.found(digest, str(plan.folder)) if self._before and not problems.found else None
+        known = self._before.found(digest, plan.folder) if self._before and not problems.found else None
         if known is not None:
             return self._checked(place, plan, digest, *known)
         policy = None if plan.is_form or problems.found else self._policy(plan, digest, problems)
         if policy is None:
             return self._checked(place, plan, digest, None, (), problems)
-        return self._checked(place, plan, digest, listing_of(policy), tuple(policy.codes))
+        return self._checked(place, plan, digest, listing_of(policy), by_system(policy.codes))
 
     def policy(self, folder: PlanFolder, problems: Problems) -> tuple[PlanFiles, Policy | None]:
         """A plan's files, and its policy built from them: None for a shared form, or when there are problems."""
@@ -69,14 +69,14 @@ class Checker:
         if plan.is_form or len(problems.found) > before:
             return plan, None
         digest = plan.digest
-        if self._before and self._before.found(digest, str(plan.folder)):
+        if self._before and self._before.found(digest, plan.folder):
             return plan, read_plan(plan, self._directory, problems, self._shared, is_sound=True)
         return plan, self._policy(plan, digest, problems)
 
     def _policy(self, plan: PlanFiles, digest: str, problems: Problems) -> Policy | None:
         policy = read_plan(plan, self._directory, problems, self._shared)
         if policy is not None and self._before is not None:
-            self._before.note(digest, listing_of(policy), policy.codes)
+            self._before.note(digest, listing_of(policy), by_system(policy.codes))
         return policy
 
     def _checked(
@@ -85,7 +85,7 @@ class Checker:
         plan: PlanFiles,
         digest: str,
         listing: Listing | None,
-        codes: tuple[Code, ...],
+        codes: Codes,
         problems: Problems | None = None,
     ) -> Checked:
         files, contents = packed(plan, self._told)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +48,16 @@ class Problems:
             self.found.append(problem)
 
 
-def document(file: Path, content: bytes, resource_type: str) -> Document:
-    """The resource in a file of this content. PlanError when it is not JSON, or not exactly this resource type."""
+def document(file: Path, content: bytes, digest: bytes, resource_type: str) -> Document:
+    """The resource in a file. PlanError when its content is not JSON, or not exactly this resource type.
+
+    ``digest``: sha256 of the content.
+    """
     value = _json(file, content)
     found = value.get("resourceType") if isinstance(value, dict) else value
     if found != resource_type:
         raise PlanError(str(file), "resourceType", _shown(found), resource_type)
-    return Document(file, value, sha256(content).digest())
+    return Document(file, value, digest)
 
 
 def read_json(file: Path) -> Any:

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 from cds_service.errors import DiagramTooLargeError, PlanError, PlansError
 from cds_service.policies.conditions import built, comparisons
 from cds_service.policies.diagram import Diagram, DiagramBuilder
 from cds_service.policies.loading.documents import Document, Problems, document, shape_problems
-from cds_service.policies.loading.files import PlanFiles, read_files
+from cds_service.policies.loading.files import PlanFile, PlanFiles, read_files
 from cds_service.policies.loading.plan import (
     INDIVIDUAL_FUNDING,
     artifacts,
@@ -96,7 +95,7 @@ def read_plan(
         criteria = _criteria(plan, reading, rules, problems)
         if len(problems.found) == before:
             policy = _policy(plan, reading, rules, criteria, directory)
-            return replace(policy, lists=lists, folder=files.folder)
+            return replace(policy, lists=lists, folder=Path(files.folder))
     return None
 
 
@@ -119,7 +118,7 @@ def read_documents(
             )
         for file in files:
             with problems.noted():
-                read, found = _read(plan, file, kind, shared, is_sound=is_sound)
+                read, found = _read(file, kind, shared, is_sound=is_sound)
                 for problem in [*found, *_naming_problems(read)]:
                     problems.add(problem)
                 documents[kind].append(read)
@@ -127,18 +126,22 @@ def read_documents(
 
 
 def _read(
-    plan: PlanFiles, file: Path, kind: str, shared: Shared, *, is_sound: bool
+    file: PlanFile, kind: str, shared: Shared, *, is_sound: bool
 ) -> tuple[Document, tuple[PlanError, ...]]:
     """A file's resource, and what is wrong with its shape. Value sets lie in many plans, and are looked at once."""
-    content = plan.contents[file]
-    checked = (lambda read: read) if is_sound else _sound
+    path = Path(file.path)
+
+    def parsed() -> Document:
+        return document(path, file.content, file.digest, kind)
+
+    def checked() -> Document:
+        return parsed() if is_sound else _sound(parsed())
+
     try:
-        if kind != "ValueSet":
-            return checked(document(file, content, kind)), ()
-        known = shared.documents.of(sha256(content).digest(), lambda: checked(document(file, content, kind)))
+        known = shared.documents.of(file.digest, checked) if kind == "ValueSet" else checked()
     except PlansError as error:
-        return document(file, content, kind), error.problems
-    return replace(known, file=file), ()
+        return parsed(), error.problems
+    return replace(known, file=path), ()
 
 
 def _sound(read: Document) -> Document:

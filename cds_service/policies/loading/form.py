@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from cds_service.errors import PlanError
 from cds_service.policies.forms import SharedForm
@@ -72,7 +73,7 @@ def _form(files: PlanFiles, reading: Reading) -> SharedForm:
         queries=reading.queries,
         variables=reading.variables,
         value_sets=reading.value_sets,
-        folder=files.folder,
+        folder=Path(files.folder),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from cds_service.policies.forms import SharedForm
-from cds_service.policies.index import Code
+from cds_service.policies.index import Codes, by_system
 from cds_service.policies.listing import Listing, listing_of
 from cds_service.policies.loading.checked_before import checked_before
 from cds_service.policies.loading.checking import Checked, Checker
@@ -31,7 +31,7 @@ class InUse:
     """The active policies with their entries and their order codes in every spelling, in one order."""
 
     listings: tuple[Listing, ...]
-    codes: tuple[Iterable[Code], ...]
+    codes: tuple[Codes, ...]
     policies: Sequence[Policy]
     questions: Mapping[str, Questions]
 
@@ -62,7 +62,7 @@ def few(
     active = tuple(policy for policy in policies if policy.plan["status"] == "active")
     in_use = InUse(
         listings=tuple(map(listing_of, active)),
-        codes=tuple(policy.codes for policy in active),
+        codes=tuple(by_system(policy.codes) for policy in active),
         policies=active,
         questions={policy.canonical: Questions(policy) for policy in active},
     )
@@ -116,9 +116,7 @@ def _without_repeats(checked: Checked, same: dict[object, object]) -> Checked:
     def once(part: Part) -> Part:
         return cast("Part", same.setdefault(part, part))
 
-    files = replace(
-        checked.files, files=tuple(once((once(name), each)) for name, each in checked.files.files)
-    )
+    files = replace(checked.files, files=tuple(map(once, checked.files.files)))
     listing = checked.listing and replace(
         checked.listing,
         version=once(checked.listing.version),
@@ -128,5 +126,4 @@ def _without_repeats(checked: Checked, same: dict[object, object]) -> Checked:
         form=once(checked.listing.form),
         period=once(checked.listing.period),
     )
-    codes = once(tuple(once((once(system), code)) for system, code in checked.codes))
-    return replace(checked, files=files, listing=listing, codes=codes, contents={})
+    return replace(checked, files=files, listing=listing, codes=once(checked.codes), contents={})

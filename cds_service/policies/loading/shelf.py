@@ -17,7 +17,7 @@ from cds_service.policies.recent import Recent
 from cds_service.record.commissioners import Directory
 
 # How many policies stay built after they were last asked for.
-KEPT = 1_000
+KEPT = 250
 
 
 class BuiltPolicies(Sequence[Policy]):

@@ -1,0 +1,113 @@
+"""The second pass: the patients of a bucket, each with their orders and as much of their record as is asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
+from cds_service.bulk.spool import Spooled, lines_in
+from cds_service.hooks.discovery import resource_types
+from cds_service.record.patient_record import QueryAnswer
+from cds_service.record.resources import Resource
+
+# A query of these parameters alone asks for all of the patient's resources of its type.
+_OF_THE_PATIENT = frozenset({"patient", "subject", "beneficiary", "_count", "_sort"})
+
+
+# A line: its JSON, its number within the part in digits, and the part. Sorts by content, so that nothing depends on the
+# order of a file. A plain tuple, because there are millions.
+FoundLine = tuple[bytes, bytes, Spooled]
+
+
+class Fault(NamedTuple):
+    """A line that could not be used, and why; nothing of what it holds."""
+
+    file: str
+    number: int
+    why: str
+
+
+def fault_of(line: FoundLine, fault: LineFaultError) -> Fault:
+    """Where a line stands in its file, and what is wrong with it."""
+    _, number, spool = line
+    return Fault(spool.file, spool.first_line + int(number), str(fault))
+
+
+@dataclass
+class BulkPatient:
+    """One patient of a bucket: the lines of their orders, and of their record by resource type.
+
+    A line is parsed when it is first asked for; one that cannot be used goes to ``faults``, the rest to the answers.
+    """
+
+    id: str
+    orders: list[FoundLine]
+    record: Mapping[str, list[FoundLine]]
+    not_read: Mapping[str, str]
+    faults: list[Fault]
+    _answers: dict[str, QueryAnswer] = field(default_factory=dict)
+
+    def answers(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer]:
+        """The answer to each query (key → template): of a type that was exported all of the patient's, maybe none."""
+        kinds = resource_types(queries)
+        return {key: self._answer(template, kinds[key]) for key, template in queries.items()}
+
+    def resource(self, line: FoundLine, resource_type: str) -> Resource:
+        """The resource of a line. LineFaultError when it cannot be used."""
+        resource = resource_in(line[0], resource_type)
+        if patient_of(resource) != self.id:
+            raise LineFaultError("it names more than one patient")
+        return resource
+
+    def _answer(self, template: str, resource_type: str) -> QueryAnswer:
+        if resource_type in self.not_read:
+            return QueryAnswer(not_read=self.not_read[resource_type])
+        if not _asks_for_all(template):
+            return QueryAnswer(not_read="an export is not searched by parameters other than the patient")
+        if resource_type not in self._answers:
+            lines = self.record.get(resource_type, ())
+            self._answers[resource_type] = QueryAnswer(tuple(self._resources(lines, resource_type)))
+        return self._answers[resource_type]
+
+    def _resources(self, lines: Sequence[FoundLine], resource_type: str) -> Iterator[Resource]:
+        for line in sorted(lines):
+            try:
+                yield self.resource(line, resource_type)
+            except LineFaultError as fault:
+                self.faults.append(fault_of(line, fault))
+
+
+def patients_in(
+    bucket: int, spools: Sequence[Spooled], not_read: Mapping[str, str], faults: list[Fault]
+) -> Iterator[BulkPatient]:
+    """The patients of a bucket that have orders, in the order of the hashes of their ids.
+
+    ``faults`` is where the lines go that turn out not to be usable.
+    """
+    orders = _gathered((spool for spool in spools if spool.is_orders), bucket, None)
+    records = _gathered((spool for spool in spools if not spool.is_orders), bucket, orders)
+    for patient in sorted(orders, key=lambda patient: (crc32(patient), patient)):
+        lines = orders[patient]["ServiceRequest"]
+        yield BulkPatient(patient.decode(), lines, records.pop(patient, {}), not_read, faults)
+
+
+def _gathered(
+    spools: Iterator[Spooled], bucket: int, wanted: Mapping[bytes, Any] | None
+) -> dict[bytes, defaultdict[str, list[FoundLine]]]:
+    """Patient → resource type → lines, of the patients that are ``wanted``; None: of all."""
+    found: defaultdict[bytes, defaultdict[str, list[FoundLine]]] = defaultdict(lambda: defaultdict(list))
+    for spool in spools:
+        kind = spool.resource_type
+        for patient, number, content in lines_in(spool, bucket):
+            if wanted is None or patient in wanted:
+                found[patient][kind].append((content, number, spool))
+    return found
+
+
+def _asks_for_all(template: str) -> bool:
+    _, _, parameters = template.partition("?")
+    return all(each.partition("=")[0] in _OF_THE_PATIENT for each in parameters.split("&") if each)

@@ -1,0 +1,129 @@
+"""What is written of a decided order: one row for each policy that decides it, or one that says why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from cds_service.errors import MissingDataError
+from cds_service.hooks.cards import EXTENSION
+from cds_service.policies.policy import canonical
+from cds_service.record.orders import Order
+from cds_service.service import Decision, OrderDecision
+
+# The statuses of a row besides those of a determination.
+NO_POLICY, NOT_READ = "no-policy", "not-read"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy's decision of one order; empty texts where there is nothing to say.
+
+    ``extension`` is the determination as the hook's card tells it to software, without the card's id.
+    """
+
+    order: str
+    patient: str
+    day: str
+    policy: str
+    commissioner: str
+    status: str
+    outcome: str
+    rules: tuple[str, ...]
+    extension: Mapping[str, Any]
+
+    @property
+    def said(self) -> str:
+        """The outcome, or the status of a row without one."""
+        return self.outcome or self.status
+
+    @property
+    def clauses(self) -> str:
+        """The labels of the clauses it rests on."""
+        return "; ".join(each["label"] for each in self.extension.get("citations", ()))
+
+    @property
+    def policy_url(self) -> str:
+        """The policy, whatever its version."""
+        return canonical(self.policy)[0]
+
+
+# Column → what stands in it. The patient's column may be left out.
+_COLUMNS: Mapping[str, Callable[[Row], object]] = {
+    "order": lambda row: row.order,
+    "patient": lambda row: row.patient,
+    "day": lambda row: row.day,
+    "policy": lambda row: row.policy,
+    "commissioner": lambda row: row.commissioner,
+    "status": lambda row: row.status,
+    "outcome": lambda row: row.outcome,
+    "rule": lambda row: " ".join(row.rules),
+    "clauses": lambda row: row.clauses,
+    "possible_outcomes": lambda row: " ".join(row.extension.get("possibleOutcomes", ())),
+    "outstanding_count": lambda row: len(row.extension.get("outstanding", ())),
+    "outstanding": lambda row: " ".join(row.extension.get("outstanding", ())),
+    "findings": lambda row: _json(row.extension.get("findings", [])),
+    "unknowns": lambda row: _json(_unknowns(row.extension.get("findings", ()))),
+    "redirected_from": lambda row: " ".join(row.extension.get("redirectedFrom", ())),
+}
+
+
+def columns(*, with_patient: bool) -> tuple[str, ...]:
+    """The names of the columns."""
+    return tuple(name for name in _COLUMNS if with_patient or name != "patient")
+
+
+def cells(row: Row, names: tuple[str, ...]) -> list[object]:
+    """A row's values for these columns."""
+    return [_COLUMNS[name](row) for name in names]
+
+
+def rows_of(
+    order: Order, patient_id: str, day: str, decision: Decision | MissingDataError
+) -> tuple[Row, ...]:
+    """The rows of an order. MissingDataError: what the hook refuses for want of data (412)."""
+    blank = Row(order.reference or "", f"Patient/{patient_id}", day, "", "", NO_POLICY, "", (), {})
+    if isinstance(decision, MissingDataError):
+        findings = [{"criterion": key, "origin": "unknown", "why": NOT_READ} for key in decision.keys]
+        return (_with(blank, NOT_READ, {"findings": findings}),)
+    found = (*(_row(blank, each) for each in decision.decisions), *_asking(blank, decision))
+    return found or (blank,)
+
+
+def _row(blank: Row, decided: OrderDecision) -> Row:
+    extension = {name: value for name, value in decided.extension.items() if name != "id"}
+    policy = decided.determination.policy
+    return Row(
+        blank.order,
+        blank.patient,
+        blank.day,
+        policy.canonical,
+        policy.commissioner_name or "",
+        extension["status"],
+        extension.get("outcome", ""),
+        tuple(rule.id for rule in decided.determination.rules),
+        extension,
+    )
+
+
+def _asking(blank: Row, decision: Decision) -> Iterator[Row]:
+    """The row of an order of which nobody knows who pays for it; only the card says so."""
+    for card in decision.response["cards"]:
+        extension = card["extension"][EXTENSION]
+        if "policy" not in extension:
+            yield _with(blank, extension["status"], {**extension, "id": None})
+
+
+def _with(blank: Row, status: str, extension: Mapping[str, Any]) -> Row:
+    return Row(blank.order, blank.patient, blank.day, "", "", status, "", (), extension)
+
+
+def _unknowns(findings: Any) -> dict[str, str]:
+    return {each["criterion"]: each["why"] for each in findings if each["origin"] == "unknown"}
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

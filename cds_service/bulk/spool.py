@@ -1,0 +1,205 @@
+"""The first pass: the lines of a part, spread over buckets by patient, so that all lines of a patient meet again.
+
+A spool file holds, segment after segment, the part's lines by bucket, and after each segment where each bucket starts.
+The bucket after the last holds the lines that could not be used. A file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from cds_service.bulk.parts import BrokenOffError, LineFaultError, Part, blocks, patient_in, resource_in
+
+_SEGMENT_BYTES = 32 * 2**20
+# A bucket is a range of the hashes of patients' ids: buckets follow each other as the hashes do, however many there are.
+_HASHES = 2**32
+
+
+class SpoolTask(NamedTuple):
+    """A part to be spooled into a folder, over so many buckets."""
+
+    part: Part
+    folder: Path
+    buckets: int
+
+
+@dataclass(frozen=True, order=True)
+class Spooled:
+    """A part that was spooled: how many ``lines`` it has, how many of them are ``used`` and how many ``refused``.
+
+    ``indexes``: where each segment's index stands in ``path``.
+    ``digest``: sha256 of the bytes read. ``broken``: why the file cannot be trusted to be whole. ``first_line``: how many
+    lines of the file stand before the part.
+    """
+
+    place: int
+    path: Path
+    file: str
+    resource_type: str
+    is_orders: bool
+    indexes: tuple[int, ...]
+    lines: int
+    used: int
+    refused: int
+    digest: str
+    broken: str | None
+    first_line: int = 0
+
+
+def spooled(task: SpoolTask) -> Spooled:
+    """The part's spool, written unless an earlier run left it whole."""
+    path = task.folder / f"{task.part.place:06d}-{task.part.fingerprint}-{task.buckets}"
+    if not path.exists():
+        partial = path.with_suffix(f".{os.getpid()}")
+        with partial.open("wb") as stream:
+            _write(task.part, _Segments(stream, task.buckets))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.rename(path)
+    return _footer(task.part, path)
+
+
+def numbered(spools: tuple[Spooled, ...]) -> tuple[Spooled, ...]:
+    """The spools, each with the number of lines that stand before it in its file."""
+    found: list[Spooled] = []
+    for spool in spools:
+        before = found[-1] if found and _source(found[-1]) == _source(spool) else None
+        first = before.first_line + before.lines if before else 0
+        found.append(replace(spool, first_line=first))
+    return tuple(found)
+
+
+def lines_in(spool: Spooled, bucket: int) -> Iterator[list[bytes]]:
+    """The lines of one bucket in the order of the file: patient, number within the part in digits, and JSON."""
+    for section in _sections(spool, bucket):
+        for line in section.split(b"\n"):
+            if line:
+                yield line.split(b"\t", 2)
+
+
+def faults_in(spool: Spooled, buckets: int) -> Iterator[tuple[int, str]]:
+    """The part's lines that could not be used: number within the part, and why."""
+    for _, number, why in lines_in(spool, buckets):
+        yield int(number), why.decode()
+
+
+class _Segments:
+    """Lines gathered by bucket, written out whenever they fill a segment, so that memory stays bounded."""
+
+    def __init__(self, stream: BinaryIO, buckets: int) -> None:
+        self.stream = stream
+        self.indexes: list[int] = []
+        self.used = self.refused = 0
+        self._buckets = buckets
+        self._gathered: list[list[bytes]] = [[] for _ in range(buckets + 1)]
+        self._bytes = 0
+
+    def add(self, patient: bytes, number: int, content: bytes) -> None:
+        """Gather a line in its patient's bucket."""
+        line = b"%b\t%d\t%b\n" % (patient, number, content)
+        self._gathered[crc32(patient) * self._buckets // _HASHES].append(line)
+        self._bytes += len(line)
+        self.used += 1
+
+    def refuse(self, number: int, why: str) -> None:
+        """Gather why a line cannot be used."""
+        self._gathered[self._buckets].append(b"-\t%d\t%b\n" % (number, why.encode()))
+        self.refused += 1
+
+    def write_when_full(self) -> None:
+        """Write the segment if there is enough of it."""
+        if self._bytes >= _SEGMENT_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is gathered, bucket by bucket, and where each bucket starts."""
+        starts = array("Q", [self.stream.tell()])
+        for lines in self._gathered:
+            self.stream.writelines(lines)
+            starts.append(self.stream.tell())
+            lines.clear()
+        self.indexes.append(self.stream.tell())
+        self.stream.write(starts.tobytes())
+        self._bytes = 0
+
+
+def _source(spool: Spooled) -> tuple[bool, str]:
+    return spool.is_orders, spool.file
+
+
+def _write(part: Part, segments: _Segments) -> None:
+    """Write a part's lines and its footer."""
+    digest, lines, last, broken = hashlib.sha256(), 0, b"\n", None
+    try:
+        for block in blocks(part):
+            digest.update(block)
+            for line in block.removesuffix(b"\n").split(b"\n"):
+                lines += 1
+                _spool_line(line, lines, part.resource_type, segments)
+            last = block
+            segments.write_when_full()
+    except BrokenOffError as error:
+        broken = str(error)
+    if not last.endswith(b"\n") and not _is_whole(last.rsplit(b"\n", 1)[-1], part.resource_type):
+        broken = "it breaks off within its last line"
+    segments.write()
+    content = orjson.dumps(
+        {
+            "indexes": segments.indexes,
+            "lines": lines,
+            "used": segments.used,
+            "refused": segments.refused,
+            "digest": digest.hexdigest(),
+            "broken": broken,
+        }
+    )
+    segments.stream.write(content + len(content).to_bytes(8, "big"))
+
+
+def _spool_line(line: bytes, number: int, resource_type: str, segments: _Segments) -> None:
+    """Put a line into its patient's bucket, or what is wrong with it into the last; an empty line into none."""
+    try:
+        patient = patient_in(line, resource_type)
+    except LineFaultError as fault:
+        if line.strip():
+            segments.refuse(number, str(fault))
+    else:
+        segments.add(patient, number, line)
+
+
+def _is_whole(line: bytes, resource_type: str) -> bool:
+    try:
+        return bool(resource_in(line, resource_type))
+    except LineFaultError:
+        return False
+
+
+def _footer(part: Part, path: Path) -> Spooled:
+    with path.open("rb") as stream:
+        stream.seek(-8, os.SEEK_END)
+        size = int.from_bytes(stream.read(8), "big")
+        stream.seek(-8 - size, os.SEEK_END)
+        footer = orjson.loads(stream.read(size))
+    indexes = tuple(footer.pop("indexes"))
+    return Spooled(
+        part.place, path, part.file.name, part.resource_type, part.is_orders, indexes=indexes, **footer
+    )
+
+
+def _sections(spool: Spooled, bucket: int) -> Iterator[bytes]:
+    """The bytes of a bucket in each segment."""
+    with spool.path.open("rb") as stream:
+        for index in spool.indexes:
+            stream.seek(index + bucket * 8)
+            start, end = array("Q", stream.read(16))
+            stream.seek(start)
+            yield stream.read(end - start)

@@ -1,0 +1,105 @@
+"""Where tasks are carried out: here, in processes of this machine, or on a Ray cluster. The results are the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from importlib import import_module
+from multiprocessing.process import BaseProcess
+from threading import Thread
+from typing import Any, Protocol, TypeVar
+
+from cds_service.errors import BulkInputError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+# Tasks given to a worker before it is done with its last: enough never to wait, too few to fill memory.
+_AHEAD = 2
+
+
+class Workers(Protocol):
+    """Carries out a function on tasks."""
+
+    def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """The results as they come, in no particular order."""
+
+
+def workers(processes: int, ray: str | None) -> Workers:
+    """A Ray cluster when one is named; else so many processes, 0 for one a core. One is this process itself."""
+    if ray is not None:
+        return RayCluster(ray)
+    count = processes or os.cpu_count() or 1
+    return Here() if count == 1 else Processes(count)
+
+
+class Here:
+    """One task after the other, in this process."""
+
+    def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """The results in the order of the tasks."""
+        yield from map(work, tasks)
+
+
+class Processes:
+    """So many processes of this machine, each started anew (spawned), so that nothing depends on what this one holds."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """The results as they come."""
+        waiting = iter(tasks)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self._count, spawn, initializer=_end_with_parent) as pool:
+            running: set[Future[Result]] = set()
+            while True:
+                for _, task in zip(range(self._count * _AHEAD - len(running)), waiting, strict=False):
+                    running.add(pool.submit(work, task))
+                if not running:
+                    return
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+
+
+class RayCluster:
+    """The nodes of a Ray cluster, which see the same files under the same paths. ``local`` starts one of this machine."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            self._ray: Any = import_module("ray")
+        except ModuleNotFoundError:
+            raise BulkInputError(
+                "--ray", "$", "no package ray", "ray installed (pip install cds-service[ray])"
+            ) from None
+        if not self._ray.is_initialized():
+            self._ray.init(address=address, log_to_driver=False, include_dashboard=False)
+
+    def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """The results as they come."""
+        remote = self._ray.remote(work)
+        ahead = max(1, int(self._ray.cluster_resources().get("CPU", 1))) * _AHEAD
+        waiting = iter(tasks)
+        running: list[Any] = []
+        while True:
+            running += [
+                remote.remote(task) for _, task in zip(range(ahead - len(running)), waiting, strict=False)
+            ]
+            if not running:
+                return
+            finished, running = self._ray.wait(running)
+            yield from self._ray.get(finished)
+
+
+def _end_with_parent() -> None:
+    """Have a worker end when the process that started it is gone, also when that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)

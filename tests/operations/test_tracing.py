@@ -1,0 +1,85 @@
+"""Spans, where OpenTelemetry is configured and installed; otherwise nothing, and no fault."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cds_service.operations.tracing import span_maker
+from tests.operations.processes import served
+from tests.operations.sets import HOOK, asked, write_set
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def installed() -> bool:
+    """Whether OpenTelemetry can send spans."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.fixture
+def collected() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a collector, and what it was sent."""
+    sent: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", sent
+    server.shutdown()
+    server.server_close()
+
+
+def test_without_an_endpoint_a_span_is_nothing() -> None:
+    with span_maker(None)("hook", parent=f"00-{TRACE}-b7ad6b7169203331-01", decision="d1"):
+        pass
+
+
+@pytest.mark.skipif(installed(), reason="OpenTelemetry's exporter is installed")
+def test_an_endpoint_without_the_packages_is_said_and_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), span_maker("http://127.0.0.1:4318")("hook"):
+        pass
+
+    assert "telemetry" in caplog.text
+
+
+@pytest.mark.skipif(not installed(), reason="cds-service[telemetry] is not installed")
+def test_a_hook_is_a_span_of_the_callers_trace_and_tells_nothing_of_the_request(
+    collected: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, sent = collected
+    write_set(tmp_path / "plans", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    trace = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+
+    with served(tmp_path, plans=tmp_path / "plans") as service:
+        answer = httpx.post(service.url + HOOK, json=asked(), headers=trace)
+        assert answer.status_code == 200
+        service.process.terminate()
+        service.process.wait(10)
+
+    spans = b"".join(sent)
+    assert spans.count(bytes.fromhex(TRACE)) == 3
+    for name in (b"hook", b"decide", b"store"):
+        assert name in spans
+    assert b"p1" not in spans
+    assert b"ServiceRequest" not in spans
