@@ -150,7 +150,9 @@ def _add_error_answers(app: FastAPI, settings: Settings) -> None:
             return framed(page_reply(trouble(error), status), settings)
         if isinstance(error, ClientRejectedError):
             return outcome_reply(status, issue, "the client was not accepted")
-        headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, OperationNotSupportedError) else None
+        headers = (
+            {"Allow": ", ".join(error.allowed)} if isinstance(error, OperationNotSupportedError) else None
+        )
         return outcome_reply(status, issue, _public_words(error), getattr(error, "where", None), headers)
 
     @app.exception_handler(HTTPException)

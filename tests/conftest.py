@@ -13,15 +13,20 @@ from hypothesis import settings
 
 from cds_service.app import create_app
 from cds_service.settings import Settings
-from tests.reads.summary import pytest_terminal_summary
-
-__all__ = ["pytest_terminal_summary"]
+from tests.reads import summary as reads_summary
+from tests.renderers import summary as renderers_summary
 
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("ci", max_examples=100, deadline=None)
 settings.register_profile("long", max_examples=5_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests measured on the way."""
+    reads_summary.pytest_terminal_summary(terminalreporter)
+    renderers_summary.pytest_terminal_summary(terminalreporter)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

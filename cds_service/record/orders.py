@@ -9,6 +9,8 @@ from datetime import date
 from cds_service.record.resources import Resource, codings, full_date, text
 
 # A FHIR request that asks for nothing any more, or never did.
+# More than any procedure is called.
+_LONGEST_NAME = 250
 _NOT_ORDERING = frozenset({"revoked", "completed", "entered-in-error"})
 
 
@@ -26,13 +28,13 @@ class Order:
 
     @property
     def name(self) -> str:
-        """What the sender calls the procedure: request-derived text, to be escaped where it is shown."""
+        """What the sender calls the procedure, cut: request-derived text, to be escaped where it is shown."""
         concept = self.resource.get("code")
         if own := text(concept, "text"):
-            return own
+            return own[:_LONGEST_NAME]
         for coding in concept.get("coding", ()) if isinstance(concept, dict) else ():
             if display := text(coding, "display") or text(coding, "code"):
-                return display
+                return display[:_LONGEST_NAME]
         return "unnamed procedure"
 
 

@@ -29,9 +29,13 @@ _GROUP = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|(\d)|\$)")
 
 
 def _string_function(
-    build: Callable[..., Any], result: str, kinds: tuple[str, ...] = (), optional: int = 0
+    build: Callable[..., Any],
+    result: str,
+    kinds: tuple[str, ...] = (),
+    optional: int = 0,
+    per_step: int = _PER_STEP,
 ) -> Function:
-    """A function of a string and arguments; empty when one of them is."""
+    """A function of a string and arguments; empty when one of them is. A step pays for ``per_step`` characters."""
 
     def compile_(compiler: Compiler, call: Invocation) -> Compiled:
         text = compiler.string(call.target)
@@ -45,7 +49,7 @@ def _string_function(
             values = [value(item, frame) for value in read]
             if None in values:
                 return None
-            frame.spend(1 + len(found) // _PER_STEP, call.position)
+            frame.spend(1 + len(found) // per_step, call.position)
             return build(found, *values)
 
         found = system(compiler.guarded(called, call.position), result, call.position)
@@ -142,7 +146,9 @@ def replace_matches(text: str, pattern: str, substitution: str) -> str:
 
 def _checked_pattern(build: Callable[..., Any], kinds: tuple[str, ...], result: str) -> Function:
     """A literal pattern is compiled once, and refused before any data is seen when it is none."""
-    inner = _string_function(build, result, kinds)
+    # Each match is replaced by itself: that costs more than looking for it.
+    per_step = 1 if result == "String" else _PER_STEP
+    inner = _string_function(build, result, kinds, per_step=per_step)
 
     def compile_(compiler: Compiler, call: Invocation) -> Compiled:
         pattern = argument(compiler, call, 0)
