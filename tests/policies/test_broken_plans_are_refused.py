@@ -353,6 +353,15 @@ FAULTS = (
         "expansion",
         "compose",
     ),
+    Fault(
+        "questions that open each other",
+        FORM,
+        lambda q: item(q, "breastCancer").update(
+            enableWhen=[{"question": "reconstructionPurpose", "operator": "exists", "answerBoolean": True}]
+        ),
+        "Questionnaire.item",
+        "one after the other",
+    ),
     Fault("a wrong total", CODES, lambda v: v["expansion"].update(total=99), "expansion.total", "each once"),
     Fault("no expansion", CODES, lambda v: v.pop("expansion"), "expansion", "pinned"),
 )

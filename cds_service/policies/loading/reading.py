@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fhir.resources.R4B import get_fhir_model_class
 
 from cds_service.fhirpath import Expression
+from cds_service.policies.loading.circles import enabling_circle
 from cds_service.policies.loading.documents import Document, Problems, expression_refused_at
 from cds_service.policies.loading.extensions import (
     ENABLE_WHEN_EXPRESSION,
@@ -88,6 +89,10 @@ def read_items(reading: Reading, read_item: Callable[[str, Resource], None]) -> 
             seen.add(item["linkId"])
             _check_enablement(reading, path, item, known)
             read_item(path, item)
+    with reading.problems.noted():
+        if circle := enabling_circle(reading.questionnaire):
+            expected = "items that can be asked one after the other"
+            raise reading.document.problem("Questionnaire.item", " → ".join(circle), expected)
 
 
 def _of_kind(element: Resource, url: str) -> Iterator[tuple[str, Resource]]:
