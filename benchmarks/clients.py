@@ -19,6 +19,7 @@ from typing import cast
 
 import uvloop
 
+CONNECTIONS = 16
 _WRK_SCRIPT = """
 local body, tokens, sent = nil, {}, 0
 function init(args)
@@ -97,7 +98,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def by_timetable(target: Target, rate: float, seconds: float, connections: int = 16) -> list[float]:
+def by_timetable(target: Target, rate: float, seconds: float, connections: int = CONNECTIONS) -> list[float]:
     """Milliseconds from when each request was due to the end of its answer, ``rate`` requests a second."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_by_timetable(target, rate, seconds, connections))
@@ -143,7 +144,7 @@ async def _milliseconds(idle: asyncio.Queue[_Connection], request: bytes, due: f
     return taken
 
 
-def saturated(target: Target, seconds: int, connections: int = 16) -> float:
+def saturated(target: Target, seconds: int, connections: int = CONNECTIONS) -> float:
     """Requests answered a second when there are always so many under way: by wrk where it is installed."""
     if shutil.which("wrk") is None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

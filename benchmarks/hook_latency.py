@@ -10,6 +10,7 @@ run and the median of the runs, as other work shares the machine.
 What is compared: ``token`` none (a service without clients), RS384 or ES384, each token used once, as the service
 demands. ``row``: ``disk``, where a commit is on the disk before the answer leaves, or ``memory``, the same service with
 its database on a file system in memory: the same rows, never waiting for a disk. No switch leaves the row out.
+``processor`` is the service's own processor time for a request, in all its threads and workers.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from benchmarks.clients import Target, by_timetable, saturated
-from benchmarks.figures import ROOT, machine, percentile, quietest_and_median, versions, write_down
+from benchmarks.clients import CONNECTIONS, Target, by_timetable, saturated
+from benchmarks.figures import ROOT, machine, percentile, versions, write_down
 from tests.trust.tokens import ISSUER, bearer, claims, header, jwk
 
 REQUEST = ROOT / "fhir_fixtures" / "hooks" / "derby-100-resources.json"
@@ -67,6 +68,20 @@ class Load:
     repeats: int
 
 
+@dataclass(frozen=True)
+class Service:
+    """A running service: its port, and the process that it started as."""
+
+    port: int
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """What it and its workers have used of the processors so far, which other work hardly changes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        told = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2] for pid in (self.pid, *children)]
+        return sum(int(ticks) for each in told for ticks in each.split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 def request(resources: int) -> bytes:
     """The request with so many Conditions and Procedures, seven to three, the last ones kept."""
     body = json.loads(REQUEST.read_text())
@@ -87,8 +102,8 @@ def _entry(entries: list[dict[str, Any]], place: int) -> dict[str, Any]:
 
 
 @contextmanager
-def service(setting: Setting) -> Iterator[int]:
-    """The port of a running service with its own database, on disk or in memory."""
+def service(setting: Setting) -> Iterator[Service]:
+    """A running service with its own database, on disk or in memory."""
     where = MEMORY if setting.row == "memory" else Path.cwd()
     with tempfile.TemporaryDirectory(dir=where, prefix="benchmark-") as folder:
         port = _free_port()
@@ -101,7 +116,7 @@ def service(setting: Setting) -> Iterator[int]:
             )
         try:
             _await_ready(port, process, log)
-            yield port
+            yield Service(port, process.pid)
         finally:
             process.terminate()
             process.wait(30)
@@ -169,14 +184,12 @@ def _tokens(algorithm: str, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def services(settings: Sequence[Setting]) -> Iterator[Callable[[Setting], int]]:
-    """The port of the service that a setting is measured on: all run at once, the idle ones cost nothing."""
+def services(settings: Sequence[Setting]) -> Iterator[Callable[[Setting], Service]]:
+    """The service that a setting is measured on: all run at once, the idle ones cost nothing."""
+    kinds = sorted({_kind(each) for each in settings}, key=str)
     with ExitStack() as running:
-        ports = {
-            kind: running.enter_context(service(kind))
-            for kind in sorted({_kind(each) for each in settings}, key=str)
-        }
-        yield lambda setting: ports[_kind(setting)]
+        started = {kind: running.enter_context(service(kind)) for kind in kinds}
+        yield lambda setting: started[_kind(setting)]
 
 
 def _kind(setting: Setting) -> Setting:
@@ -187,32 +200,34 @@ def _kind(setting: Setting) -> Setting:
 def measured(settings: Sequence[Setting], load: Load) -> Iterator[dict[str, Any]]:
     """The figures of every setting. The runs go round and round, so that all meet the same noise."""
     found: dict[Setting, list[Any]] = {setting: [] for setting in settings}
-    with services(settings) as port_of:
-        targets = {setting: target(setting, port_of(setting)) for setting in settings}
+    with services(settings) as service_of:
+        targets = {setting: target(setting, service_of(setting).port) for setting in settings}
         for setting, asked in targets.items():
             by_timetable(asked, setting.rate or 20, 1)
         for _ in range(load.repeats):
             for setting, asked in targets.items():
-                found[setting].append(_run(setting, asked, load))
+                found[setting].append(_run(setting, asked, load, service_of(setting)))
     for setting, runs in found.items():
         yield _row(setting, load, **_figures(runs))
 
 
-def _run(setting: Setting, asked: Target, load: Load) -> list[float] | float:
-    """Milliseconds of each request by timetable; or requests a second, saturated."""
+def _run(setting: Setting, asked: Target, load: Load, asking: Service) -> dict[str, float]:
+    """Milliseconds a request by timetable, of processor time too; or requests a second, saturated."""
     if setting.rate is None:
-        return saturated(asked, load.seconds)
-    return by_timetable(asked, setting.rate, load.seconds)
-
-
-def _figures(runs: list[Any]) -> dict[str, list[float]]:
-    if isinstance(runs[0], float):
-        return {"per_second": [max(runs), statistics.median(runs)]}
+        return {"per_second": saturated(asked, load.seconds)}
+    before = asking.processor_seconds()
+    taken = by_timetable(asked, setting.rate, load.seconds)
+    spent = asking.processor_seconds() - before
     parts = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    return {
-        name: list(quietest_and_median([percentile(run, part) for run in runs]))
-        for name, part in parts.items()
-    }
+    figures = {name: percentile(taken, part) for name, part in parts.items()}
+    return figures | {"processor": spent * 1000 / (len(taken) + CONNECTIONS)}
+
+
+def _figures(runs: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Of each figure the best run and the median of the runs."""
+    best = {"per_second": max}
+    found = {name: [run[name] for run in runs] for name in runs[0]}
+    return {name: [best.get(name, min)(each), statistics.median(each)] for name, each in found.items()}
 
 
 def _row(setting: Setting, load: Load, **figures: list[float]) -> dict[str, Any]:
@@ -242,7 +257,7 @@ def saturated_settings() -> tuple[Setting, ...]:
 def printed(row: dict[str, Any]) -> str:
     """A line of the table: of each figure the quietest run and, in brackets, the median of the runs."""
     what = f"{row['workers']:7} {row['resources']:9} {row['token'] or 'none':>6} {row['row']:>7}"
-    names = ("per_second",) if "per_second" in row else ("p50", "p90", "p99", "max")
+    names = ("per_second",) if "per_second" in row else ("p50", "p90", "p99", "max", "processor")
     return what + "".join(f"  {row[name][0]:8.2f} ({row[name][1]:.2f})" for name in names)
 
 
@@ -260,7 +275,7 @@ def main() -> None:
     print(
         f"{RATE} requests/s by a timetable ({RATE / 5:g} at 1,000 resources), ms: quietest run (median of {load.repeats})"
     )
-    print(f"{head}  {'p50':>8} {'p90':>15} {'p99':>15} {'max':>15}")
+    print(f"{head}  {'p50':>8} {'p90':>15} {'p99':>15} {'max':>15} {'processor':>18}")
     for row in measured(by_timetable_settings(), load):
         rows.append(row)
         print(printed(row), flush=True)

@@ -108,8 +108,8 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each service and size."""
     python = environment()
     for size in SIZES:
-        with service(Setting(1, size, None, "disk", None)) as port:
-            ours = Target("127.0.0.1", port, PATH, request(size), None)
+        with service(Setting(1, size, None, "disk", None)) as running:
+            ours = Target("127.0.0.1", running.port, PATH, request(size), None)
             yield measured("cds-service", ours, given, size)
         for name, plain in (("HealthChain, FHIR objects", False), ("HealthChain, plain JSON", True)):
             with healthchain(python, plain=plain) as port:

@@ -31,7 +31,7 @@ def hooks() -> Iterator[str]:
     rows = results("hook_latency")["rows"]
     for row in rows:
         if "p50" in row and row["workers"] == 1 and (row["token"], row["row"]) == ("RS384", "disk"):
-            what = f"a hook with {row['resources']} resources, 50 a second"
+            what = f"a hook with {row['resources']} resources, {row['rate']:g} a second"
             yield f"| {what} | p50 {_figure(row['p50'])} ms, p99 {_figure(row['p99'])} ms |"
     for row in rows:
         if "per_second" in row and (row["token"], row["row"]) == ("RS384", "disk"):
@@ -50,7 +50,7 @@ def peers() -> Iterator[str]:
 def expressions() -> Iterator[str]:
     """How much longer other libraries take on the median expression."""
     rows = [row for row in results("fhirpath_speed")["rows"] if row.get("resources") == 100]
-    for library in rows[0]["ms"]:
+    for library in rows[0]["ms"] if rows else ():
         ratios = [row["ms"][library] / row["ms"]["ours"] for row in rows if row["ms"][library]]
         if library != "ours" and ratios:
             what = f"FHIRPath on 100 resources, median of {len(ratios)}: {library}"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+from threading import Thread
 from types import FrameType
 
 logger = logging.getLogger("cds_service")
@@ -20,6 +21,7 @@ logger = logging.getLogger("cds_service")
 # A worker that dies so soon after its start will die again.
 _SHORT_LIFE = 2.0
 _FAILED = 1
+_LOOKS_EVERY = 1.0
 
 
 def listening_socket(host: str, port: int) -> socket:
@@ -41,6 +43,13 @@ def supervised(count: int, work: Callable[[], int]) -> int:
     return supervisor.watched()
 
 
+def _end_without(parent: int) -> None:
+    """End this worker when its parent is gone without a word: nobody would tell it to any more."""
+    while os.getppid() == parent:
+        time.sleep(_LOOKS_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @dataclass
 class _Supervisor:
     work: Callable[[], int]
@@ -50,7 +59,7 @@ class _Supervisor:
 
     def start(self) -> None:
         """Fork one more worker."""
-        pid = os.fork()
+        parent, pid = os.getpid(), os.fork()
         if pid:
             self.children[pid] = time.monotonic()
             return
@@ -58,6 +67,7 @@ class _Supervisor:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         # Until it can reload, it is loading what it would reload.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        Thread(target=_end_without, args=(parent,), daemon=True).start()
         status = _FAILED
         try:
             status = self.work()

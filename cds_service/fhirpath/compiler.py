@@ -14,7 +14,7 @@ from cds_service.errors import FhirPathEvaluationError, FhirPathTypeError
 from cds_service.fhirpath import ast, operators, paths
 from cds_service.fhirpath.compiled import Compiled, Invocation, Many, One, Scope, focus_collection, single
 from cds_service.fhirpath.equality import KIND_OF_TYPE, identity
-from cds_service.fhirpath.functions import FUNCTIONS
+from cds_service.fhirpath.functions import FACTORY_FUNCTIONS, FUNCTIONS
 from cds_service.fhirpath.model import SYSTEM_TYPES, Model, suggestion
 from cds_service.fhirpath.runtime import (
     BadDataError,
@@ -117,17 +117,17 @@ class Compiler:
 
     def call(self, node: ast.Call, scope: Scope) -> Compiled:
         """A function, looked up by name and checked for the number of its arguments."""
-        function = FUNCTIONS.get(node.name)
+        is_made = paths.is_factory(self, node.target)
+        functions, name = (FACTORY_FUNCTIONS, f"%factory.{node.name}") if is_made else (FUNCTIONS, node.name)
+        function = functions.get(node.name)
         if function is None:
-            self.refuse(f"unknown function {node.name}(), {suggestion(node.name, FUNCTIONS)}", node.position)
+            self.refuse(f"unknown function {name}(), {suggestion(node.name, functions)}", node.position)
         if not function.least <= len(node.arguments) <= function.most:
             expected = f"{function.least}" + (
                 f" to {function.most}" if function.most > function.least else ""
             )
-            self.refuse(
-                f"{node.name}() has {len(node.arguments)} arguments, expected {expected}", node.position
-            )
-        target = scope.this if node.target is None else self.compile(node.target, scope)
+            self.refuse(f"{name}() has {len(node.arguments)} arguments, expected {expected}", node.position)
+        target = scope.this if node.target is None or is_made else self.compile(node.target, scope)
         return function.compile(self, Invocation(node, self.memoised(target), scope))
 
     # types

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _URLS = {"ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}
 _PREFIXED_URLS = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 FOCUS_VARIABLES = frozenset({"context", "resource", "rootResource"})
+_FACTORY = "factory"
 
 
 def member(compiler: Compiler, node: ast.Member, scope: Scope) -> Compiled:
@@ -329,8 +330,15 @@ def variable(compiler: Compiler, node: ast.Variable) -> Compiled:
         return system(lambda _item, _frame: url, "String", position, is_fixed=True)
     if name in FOCUS_VARIABLES:
         return _declared(compiler, name, compiler.context if name == "context" else None, position)
-    known = [*compiler.variables, *_URLS, *FOCUS_VARIABLES]
+    if name == _FACTORY:
+        compiler.refuse("%factory is no value, expected one of its functions after it", position)
+    known = [*compiler.variables, *_URLS, *FOCUS_VARIABLES, _FACTORY]
     return compiler.refuse(f"undefined variable %{name}, {suggestion(name, known)}", position)
+
+
+def is_factory(compiler: Compiler, node: ast.Node | None) -> bool:
+    """Whether it is the type factory, and no variable of that name."""
+    return isinstance(node, ast.Variable) and node.name == _FACTORY and _FACTORY not in compiler.variables
 
 
 def _built_in_url(name: str) -> str | None:

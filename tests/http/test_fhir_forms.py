@@ -261,8 +261,7 @@ def test_a_form_deeper_than_any_is_refused(client: TestClient) -> None:
 
     refused = refusal(client, POPULATE, parameters(resource("questionnaire", form), subject()))
 
-    assert refused[:2] == (400, "invalid")
-    assert refused[2].count(".item[") == 31
+    assert refused == (400, "invalid", "$")
 
 
 @pytest.mark.parametrize("file", sorted(THIRD_PARTY.glob("*.json")), ids=lambda file: file.stem)

@@ -58,3 +58,16 @@ def test_both_workers_end_when_the_service_is_told_to(tmp_path: Path) -> None:
 
         assert status == 0
         assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def test_workers_do_not_outlive_a_first_process_that_is_killed(tmp_path: Path) -> None:
+    with served(tmp_path, arguments=("--workers", "2")) as service:
+        workers = workers_of(service)
+        service.process.kill()
+        service.process.wait()
+
+        give_up = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < give_up:
+            time.sleep(0.1)
+
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]

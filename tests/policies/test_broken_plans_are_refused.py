@@ -23,6 +23,7 @@ PLAN, FORM, CODES = (
     f"Questionnaire-{POLICY}.json",
     "ValueSet-derby-mastopexy-orders.json",
 )
+CRITERIA = "https://funding-policies.example/fhir/CodeSystem/criteria"
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -62,6 +63,17 @@ def proof(form: dict[str, Any]) -> dict[str, Any]:
     found = [each for each in extensions if each["url"].endswith("initialExpression")]
     expression: dict[str, Any] = found[0]["valueExpression"]
     return expression
+
+
+def proven_by(text: str) -> Change:
+    """The choice of the form, with a proof."""
+    url = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-initialExpression"
+    extension = {"url": url, "valueExpression": {"language": "text/fhirpath", "expression": text}}
+
+    def change(form: dict[str, Any]) -> None:
+        item(form, "reconstructionPurpose")["extension"].append(extension)
+
+    return change
 
 
 def query(form: dict[str, Any]) -> dict[str, Any]:
@@ -273,6 +285,27 @@ FAULTS = (
         "yields boolean",
     ),
     Fault(
+        "a proof that makes none of the options",
+        FORM,
+        proven_by(f"%factory.Coding('{CRITERIA}', 'left')"),
+        "item",
+        "a Coding of one of the item's options",
+    ),
+    Fault(
+        "a proof that makes codes of another system",
+        FORM,
+        proven_by("%patient.gender.select(%factory.Coding('http://snomed.info/sct', $this))"),
+        "item",
+        "a Coding of one of the item's options",
+    ),
+    Fault(
+        "a proof that makes something else",
+        FORM,
+        proven_by(f"%factory.Identifier('{CRITERIA}', 'left')"),
+        "valueExpression.expression",
+        "unknown function %factory.Identifier()",
+    ),
+    Fault(
         "a query with another token",
         FORM,
         lambda q: query(q).update(expression="Condition?patient={{%patient.name}}"),
@@ -384,6 +417,20 @@ def problems(plans: Path) -> tuple[PlanError, ...]:
 
 def test_the_plan_itself_loads(plans: Path) -> None:
     assert [policy.id for policy in load_library([plans]).policies] == [POLICY]
+
+
+@pytest.mark.parametrize("code", ["'both-breasts'", "%patient.gender"])
+def test_a_proof_may_make_an_option_or_a_code_that_only_the_record_tells(plans: Path, code: str) -> None:
+    file = plans / POLICY / FORM
+    content = json.loads(file.read_text())
+    proven_by(f"iif(%patient.active, %factory.Coding('{CRITERIA}', {code}))")(content)
+    file.write_text(json.dumps(content))
+
+    (policy,) = load_library([plans]).policies
+
+    (proof,) = (each.proof for each in policy.criteria if each.link_id == "reconstructionPurpose")
+    assert proof is not None
+    assert proof.type == "Coding"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))

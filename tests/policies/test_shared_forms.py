@@ -271,6 +271,14 @@ FAULTS = (
         "item[2]",
         "decimal or integer",
     ),
+    Fault(
+        "a choice of none of its options",
+        lambda f: item(f, "kind").update(
+            extension=prefilled("kind", "choice", "%factory.Coding('urn:kinds', 'none')")["extension"]
+        ),
+        "item[3]",
+        "a Coding of one of the item's options",
+    ),
     Fault("a text for a day", now_prefilled("why", "date", "%patient.gender"), "item[4]", "yields date"),
     Fault("a filled heading", now_prefilled("why", "display", "%patient.gender"), "item[4].type", "no http"),
     Fault("a filled group", now_prefilled("why", "group", "%patient.gender"), "item[4].type", "no http"),

@@ -66,7 +66,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield Service(url, client, told)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, its event loop holds the thread (see tests/chromium.py).
+@pytest.fixture(scope="module")
 def chromium(node: str) -> Iterator[Browser]:
     if not CHROMIUM.exists() and not REQUIRED:
         pytest.skip(f"no browser at {CHROMIUM} (CHROMIUM names another)")
@@ -82,7 +83,7 @@ def pages() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(chromium: Browser, pages: str) -> dict[type[Renderer], Renderer]:
     """Each renderer's page."""
     return {kind: kind(chromium, pages) for kind in (LhcForms, SmartForms)}

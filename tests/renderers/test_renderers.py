@@ -3,8 +3,6 @@ as they do here."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,27 +24,15 @@ RENDERERS = (LhcForms, SmartForms)
 POPULATE = "sdc-populate"
 FORMS = tuple(dict.fromkeys(form for _, form in SITUATIONS))
 CENTRAL_EAST, DERBY = "central-east-breast-asymmetry", "derby-mastopexy"
-CENTENE, LANCASHIRE = "centene-cosmetic-reconstructive", "lancashire-minor-plastic-surgery"
-NMBRA = "nmbra-reconstruction-information"
+LANCASHIRE = "lancashire-minor-plastic-surgery"
 
 # Why an item is filled in otherwise there than here. The table is exact: a test fails where an item that is listed does
 # not differ in any story, and where one differs that is not listed.
-QITEM = "neither fills in a choice by %qitem: LHC-Forms does not know its type, sdc-populate not its name"
 OURS_ALONE = "rests on what this service alone knows: the funding outcome, or a deployer's list of providers"
 UNASKED = "sdc-populate gives an item its initial value whether or not it is enabled"
 UNANSWERED = "to Smart Forms `!=` of a question without answer is false: the item comes once it is answered"
 _NOT_FILLED_IN: dict[str, dict[str, str]] = {
-    CENTRAL_EAST: {"operationPurpose": QITEM},
-    LANCASHIRE: {
-        "orderFunding": OURS_ALONE,
-        "requestedSetting": OURS_ALONE,
-        "communityProviderAvailable": OURS_ALONE,
-    },
-    NMBRA: {"orderKind": QITEM},
-    CENTENE: dict.fromkeys(
-        ("orderGroup", "lineOfBusiness", "implantProblem", "antecedentBreastSurgery"), QITEM
-    ),
-    REQUEST_FORM: {"requestKind": QITEM},
+    LANCASHIRE: dict.fromkeys(("orderFunding", "communityProviderAvailable"), OURS_ALONE),
 }
 KNOWN: dict[tuple[str, str], dict[str, str]] = {
     **{
@@ -55,13 +41,9 @@ KNOWN: dict[tuple[str, str], dict[str, str]] = {
         for form in FORMS
     },
     ("smart-forms", DERBY): dict.fromkeys(("priorSymmetryOperations", "oneSpell"), UNANSWERED),
-    ("smart-forms", CENTENE): {
-        **_NOT_FILLED_IN[CENTENE],
-        **dict.fromkeys(("openClause", "recordsAttached"), UNANSWERED),
-    },
     (POPULATE, DERBY): {"exceptional": UNASKED},
-    (POPULATE, CENTRAL_EAST): {**_NOT_FILLED_IN[CENTRAL_EAST], "exceptional": UNASKED},
-    (POPULATE, REQUEST_FORM): {**_NOT_FILLED_IN[REQUEST_FORM], "adult": UNASKED},
+    (POPULATE, CENTRAL_EAST): {"exceptional": UNASKED},
+    (POPULATE, REQUEST_FORM): {"adult": UNASKED},
 }
 
 
@@ -104,49 +86,13 @@ def test_sdc_populate_fills_a_form_in_as_we_do_but_for_what_is_known(
 
 
 @pytest.mark.parametrize("kind", RENDERERS)
-@pytest.mark.parametrize("form", [form for form, items in _NOT_FILLED_IN.items() if QITEM in items.values()])
-def test_made_by_the_type_factory_a_coding_would_be_filled_in_by_all(
-    service: Service, opened: Opened, kind: type[Renderer], form: str
-) -> None:
-    situation = next(told_of(service, form))
-    asked = launch(situation, service.url)
-
-    opened[kind].show({**asked, "questionnaire": by_factory(situation.questionnaire)})
-
-    found = differences(populated_by_us(service.client, situation), opened[kind].response())
-    assert found == {}
-
-
-def by_factory(questionnaire: Json) -> Json:
-    """The form with ``%factory.Coding(system, code)`` in place of the option that ``%qitem`` finds."""
-    text, system = json.dumps(questionnaire), _code_system(questionnaire)
-    option = r"%qitem\.answerOption\.value\.ofType\(Coding\)\.where\(code = "
-    text = re.sub(option + r"('[^']*')\)", rf"%factory.Coding('{system}', \1)", text)
-    text = re.sub(option + r"(%\w+|\(.*?\))\)(?=\")", rf"\1.select(%factory.Coding('{system}', $this))", text)
-    assert "%qitem" not in text
-    rewritten: Json = json.loads(text)
-    return rewritten
-
-
-def _code_system(questionnaire: Json) -> str:
-    systems = {
-        option["valueCoding"]["system"]
-        for item in questions(questionnaire["item"])
-        for option in item.get("answerOption", ())
-    }
-    (system,) = systems
-    return str(system)
-
-
-@pytest.mark.parametrize("kind", RENDERERS)
 @pytest.mark.parametrize(("story", "form"), [told for told in SITUATIONS if told[1] != REQUEST_FORM], ids=str)
 def test_a_form_completed_in_a_renderer_decides_as_the_same_answers_do_here(
     service: Service, opened: Opened, kind: type[Renderer], story: str, form: str
 ) -> None:
     situation, renderer = service.situations[story, form], opened[kind]
-    asked = askable(situation.questionnaire)
-    items = {item["linkId"]: item for item in questions(asked["item"])}
-    renderer.show({**launch(situation, service.url), "questionnaire": asked})
+    items = {item["linkId"]: item for item in questions(situation.questionnaire["item"])}
+    renderer.show(launch(situation, service.url))
 
     for link_id, given in given_in(situation.completed):
         renderer.answer(items[link_id], given)
@@ -155,12 +101,6 @@ def test_a_form_completed_in_a_renderer_decides_as_the_same_answers_do_here(
     assert errors(service.client, completed) == []
     there, here = (decided(service.client, situation.hook, each) for each in (completed, situation.completed))
     assert disagreements(there, here) == []
-
-
-def askable(questionnaire: Json) -> Json:
-    """The form as served; but what hangs on a choice by ``%qitem`` is only asked where that choice is filled in."""
-    known = _NOT_FILLED_IN.get(questionnaire["id"], {})
-    return by_factory(questionnaire) if QITEM in known.values() else questionnaire
 
 
 def given_in(response: Json | None) -> Iterator[tuple[str, list[Json]]]:

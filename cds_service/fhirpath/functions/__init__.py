@@ -5,6 +5,7 @@ from cds_service.fhirpath.functions import (
     combining,
     conversion,
     existence,
+    factory,
     fhir,
     filtering,
     math,
@@ -30,3 +31,5 @@ FUNCTIONS: dict[str, Function] = {
     **types.FUNCTIONS,
     **fhir.FUNCTIONS,
 }
+FACTORY_FUNCTIONS: dict[str, Function] = factory.FUNCTIONS
+"""Those of ``%factory``, which nothing else has."""

@@ -18,6 +18,7 @@ from cds_service.policies.loading.extensions import (
 )
 from cds_service.policies.loading.files import PlanFiles
 from cds_service.policies.loading.folder import read_documents
+from cds_service.policies.loading.made_options import check_made
 from cds_service.policies.loading.questionnaire import CONTEXT_TYPES, PROOF_TYPES
 from cds_service.policies.loading.reading import (
     Reading,
@@ -89,6 +90,7 @@ def _check_item(reading: Reading, path: str, item: Resource) -> None:
     item_expression(reading, path, item, CONTEXT_EXPRESSION)
     if prefilled is not None:
         check_yield(document, path, prefilled, _types(document, path, item))
+        check_made(document, path, item, prefilled)
         if "initial" in item:
             raise document.problem(f"{path}.initial", link_id, "initial or an initialExpression (SDC)")
     if item["type"] in {"choice", "open-choice"}:

@@ -30,6 +30,7 @@ from cds_service.policies.loading.extensions import (
     extensions,
     value_of,
 )
+from cds_service.policies.loading.made_options import check_made
 from cds_service.policies.loading.reading import (
     Reading,
     check_yield,
@@ -88,6 +89,7 @@ def _criterion(reading: Reading, path: str, item: Resource) -> Criterion:
         )
     proof = item_expression(reading, path, item, INITIAL_EXPRESSION)
     check_yield(document, path, proof, PROOF_TYPES[item["type"]])
+    check_made(document, path, item, proof)
     evidence = item_expression(reading, path, item, CONTEXT_EXPRESSION)
     domain = _domain(document, path, item)
     assumed = _assumed(document, path, item, domain)
