@@ -32,7 +32,7 @@ from tests.running_service import running_service
 from tests.trust.tokens import ISSUER, bearer, claims, header, jwk
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-RELOADS = int(os.environ.get("RELOADS", "60"))
+RELOADS = int(os.environ.get("RELOADS", "18"))
 """How many reloads there are under load; 1,000 before a release."""
 PUBLIC = "https://cds.example"
 HERE = ("127.0.0.1", 50_000)
