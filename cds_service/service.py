@@ -180,7 +180,7 @@ def _order_decision(
         target = determined.outcome.redirect_to if determined.outcome else None
         following = library.policy_for(target, order.authored or terms.now.date()) if target else None
         if following is None:
-            unused = passed_over(policy, order, responses, today, valid_days, library.policies)
+            unused = passed_over(policy, order, responses, today, valid_days, library.listings)
             return OrderDecision(
                 order,
                 determined,

@@ -16,6 +16,7 @@ from typing import Any
 
 from cds_service.policies.domains import SeveralChoicesDomain, Value
 from cds_service.policies.findings import Answers
+from cds_service.policies.listing import Listing
 from cds_service.policies.policy import Policy, canonical
 from cds_service.questionnaires.adaptive_form import form_named_by
 from cds_service.questionnaires.adaptive_relevance import closed_by_dont_know
@@ -81,13 +82,15 @@ def passed_over(
     responses: Iterable[Resource],
     today: date,
     valid_days: int,
-    loaded: Iterable[Policy],
+    loaded: Iterable[Policy | Listing],
 ) -> tuple[PassedOver, ...]:
     """The responses to the policy's form, in any version, that do not decide this order, each with its reason.
 
     ``loaded``: the policies that are loaded, whose other versions tell a retired form from an unknown one.
     """
     own = _of_policy(policy, responses)
+    if not own:
+        return ()
     newest = newest_for(policy, order, own, today, valid_days)
     ended = {
         each.version: each.ends
