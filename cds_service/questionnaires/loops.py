@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.fhirpath import parse
 from cds_service.fhirpath.ast import Binary, Literal, Member, Node, Special, Variable, walk
+from cds_service.policies.loading.circles import first_circle
 from cds_service.record.resources import members, text
 
 if TYPE_CHECKING:
@@ -21,28 +22,7 @@ def enablement_loop(items: Iterable[FormItem], variables: Iterable[FormExpressio
     """The linkIds of one circle, its first again at its end; none when there is no circle."""
     turns_on: dict[str, tuple[str, ...]] = {}
     _gather(items, None, {each.name: each for each in variables if each.name}, turns_on)
-    settled: set[str] = set()
-    for link_id in turns_on:
-        if found := _circle(link_id, turns_on, settled):
-            return found
-    return ()
-
-
-def _circle(start: str, turns_on: Mapping[str, tuple[str, ...]], settled: set[str]) -> tuple[str, ...]:
-    """A circle that can be come to from an item. Depth first; ``settled`` items lead into none."""
-    path: list[str] = [start]
-    waiting = [iter(turns_on[start])]
-    while path:
-        following = next((each for each in waiting[-1] if each not in settled), None)
-        if following is None:
-            settled.add(path.pop())
-            waiting.pop()
-        elif following in path:
-            return (*path[path.index(following) :], following)
-        elif following in turns_on:
-            path.append(following)
-            waiting.append(iter(turns_on[following]))
-    return ()
+    return first_circle(turns_on)
 
 
 def _gather(

@@ -9,11 +9,32 @@ from cds_service.record.resources import Resource, members
 
 def enabling_circle(questionnaire: Resource) -> tuple[str, ...]:
     """The linkIds of one circle of ``enableWhen`` and of what stands in what, its first again at its end; else none."""
-    turns_on = dict(_turns_on(questionnaire, ()))
+    return first_circle(dict(_turns_on(questionnaire, ())))
+
+
+def first_circle(turns_on: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """A circle among names, each with those that it turns on: its first again at its end; none when there is none."""
     settled: set[str] = set()
-    for link_id in turns_on:
-        if found := _circle((link_id,), turns_on, settled):
+    for name in turns_on:
+        if found := _circle(name, turns_on, settled):
             return found
+    return ()
+
+
+def _circle(start: str, turns_on: Mapping[str, tuple[str, ...]], settled: set[str]) -> tuple[str, ...]:
+    """A circle that can be come to from an item. Depth first; ``settled`` items lead into none."""
+    path: list[str] = [start]
+    waiting = [iter(turns_on[start])]
+    while path:
+        following = next((each for each in waiting[-1] if each not in settled), None)
+        if following is None:
+            settled.add(path.pop())
+            waiting.pop()
+        elif following in path:
+            return (*path[path.index(following) :], following)
+        elif following in turns_on:
+            path.append(following)
+            waiting.append(iter(turns_on[following]))
     return ()
 
 
@@ -23,15 +44,3 @@ def _turns_on(parent: Resource, around: tuple[str, ...]) -> Iterator[tuple[str, 
         questions = [each["question"] for each in members(item, "enableWhen") if "question" in each]
         yield item["linkId"], (*around, *questions)
         yield from _turns_on(item, (item["linkId"],))
-
-
-def _circle(
-    path: tuple[str, ...], turns_on: Mapping[str, tuple[str, ...]], settled: set[str]
-) -> tuple[str, ...]:
-    for following in turns_on.get(path[-1], ()):
-        if following in path:
-            return (*path[path.index(following) :], following)
-        if following not in settled and (found := _circle((*path, following), turns_on, settled)):
-            return found
-    settled.add(path[-1])
-    return ()
