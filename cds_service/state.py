@@ -42,10 +42,14 @@ Clock = Callable[[], datetime]
 
 @dataclass
 class State:
-    """The service's parts, or the ``problem`` why it lacks one. Without a ``verifier`` anybody may call."""
+    """The service's parts, or the ``problem`` why it lacks one. Without a ``verifier`` anybody may call.
+
+    ``smart_servers``: those configured, by issuer.
+    """
 
     settings: Settings
     clock: Clock
+    smart_servers: Mapping[str, SmartServer]
     verifier: ClientVerifier | None = None
     reader: RecordReader | None = None
     library: Library | None = None
@@ -122,7 +126,7 @@ class State:
         except StoreError as error:
             self.problem = self.problem or "the decision log cannot be written"
             logger.error("%s", error)  # noqa: TRY400  the error says it all
-        self.reader = record_reader(self.settings)
+        self.reader = _record_reader(self.settings, self.smart_servers)
 
     async def reload(self) -> Reload:
         """What came of using the policies as they are on the disk now. The last good set stays when these are bad."""
@@ -169,29 +173,29 @@ class State:
 
 def service_state(settings: Settings, clock: Clock) -> State:
     """The parts of a service that is not open yet. FileError when the clients' or SMART servers' file cannot be used."""
-    state = State(settings, clock, smart=smart_app(settings, clock))
+    listed = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
+    state = State(settings, clock, listed, smart=_smart_app(settings, listed, clock))
     if settings.clients is not None:
         clients = load_clients(settings.clients)
-        _refuse_unknown_clients(settings, {client.name for client in clients})
+        _refuse_unknown_clients(settings, listed, {client.name for client in clients})
         state.verifier = ClientVerifier(clients, state, fetched_jwks, clock)
     return state
 
 
-def _refuse_unknown_clients(settings: Settings, names: Collection[str]) -> None:
+def _refuse_unknown_clients(
+    settings: Settings, servers: Mapping[str, SmartServer], names: Collection[str]
+) -> None:
     """A SMART server of a client that there is not could open no card's form: better said at the start."""
-    servers = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
     for server in servers.values():
         if server.client not in names:
             file, expected = str(settings.smart_servers), f"the name of a client in {settings.clients}"
             raise SmartServersFileError(file, "servers.client", repr(server.client), expected)
 
 
-def smart_app(settings: Settings, clock: Clock) -> SmartApp | None:
+def _smart_app(settings: Settings, listed: Mapping[str, SmartServer], clock: Clock) -> SmartApp | None:
     """What launches forms from the configured EHRs, in development mode from our own; None when there is none."""
-    servers: Mapping[str, SmartServer] = {}
-    if settings.smart_servers is not None:
-        servers = load_smart_servers(settings.smart_servers)
-    elif settings.in_development:
+    servers = listed
+    if settings.smart_servers is None and settings.in_development:
         issuer = settings.public_url + FHIR_PATH
         servers = {
             issuer: SmartServer(issuer, "development", "cds-service", Authentication("none"), None, None)
@@ -202,9 +206,8 @@ def smart_app(settings: Settings, clock: Clock) -> SmartApp | None:
     return SmartApp(servers, clock, private_addresses=settings.fhir_private_addresses, tls=tls)
 
 
-def record_reader(settings: Settings) -> RecordReader:
+def _record_reader(settings: Settings, forms: Mapping[str, SmartServer]) -> RecordReader:
     """What reads FHIR servers: those configured, also for forms; in development mode, when none is configured, any."""
-    forms = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
     return RecordReader(
         allowed_servers(
             (*settings.fhir_servers, *(server.base_url for server in forms.values())),

@@ -25,7 +25,7 @@ from types import MappingProxyType
 
 from cds_service.errors import SmartServersFileError
 from cds_service.smart.client_keys import ALGORITHMS, ClientKey, client_key
-from cds_service.smart.json_places import Place, json_file
+from cds_service.trust.json_places import Place, json_file
 from cds_service.trust.outbound import allowed_servers
 
 _REQUIRED = frozenset({"issuer", "client", "client_id", "authentication"})

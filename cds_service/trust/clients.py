@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx
 
 from cds_service.errors import ClientsFileError
+from cds_service.trust.json_places import Place, json_file
 from cds_service.trust.keys import ALGORITHMS, EXPECTED_KEY, VerificationKey, key_and_id
-from cds_service.trust.strict_json import strict_json
 
 _REQUIRED = frozenset({"name", "issuer", "algorithms"})
 _OPTIONAL = frozenset({"jwks", "jwks_url", "tenants", "commissioner", "admin"})
@@ -46,7 +46,7 @@ class Client:
 
 def load_clients(path: Path) -> tuple[Client, ...]:
     """The clients in the file at ``path``, at least one. ClientsFileError names the first thing wrong."""
-    whole = _read(path)
+    whole = json_file(path, ClientsFileError)
     listed = whole.members(frozenset({"clients"}), frozenset())["clients"].items()
     clients = tuple(_client(place) for place in listed)
     _refuse_repeated(listed, [client.name for client in clients], "name")
@@ -54,56 +54,7 @@ def load_clients(path: Path) -> tuple[Client, ...]:
     return clients
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A value of the file, and where it stands."""
-
-    file: str
-    path: str
-    value: object
-
-    def refused(self, expected: str, found: str | None = None) -> ClientsFileError:
-        return ClientsFileError(self.file, self.path, found or _shown(self.value), expected)
-
-    def members(self, required: frozenset[str], optional: frozenset[str]) -> dict[str, _Place]:
-        if not isinstance(self.value, dict):
-            raise self.refused("an object")
-        if missing := required - self.value.keys():
-            raise self.refused(f"the member {min(missing)}", "none")
-        if unknown := self.value.keys() - required - optional:
-            raise self.refused(
-                f"only {', '.join(sorted(required | optional))}", f"the member {min(unknown)!r}"
-            )
-        return {name: _Place(self.file, f"{self.path}.{name}", value) for name, value in self.value.items()}
-
-    def items(self) -> tuple[_Place, ...]:
-        if not isinstance(self.value, list) or not self.value:
-            raise self.refused("an array with at least one item")
-        return tuple(_Place(self.file, f"{self.path}[{n}]", item) for n, item in enumerate(self.value))
-
-    def truth(self) -> bool:
-        if not isinstance(self.value, bool):
-            raise self.refused("true or false")
-        return self.value
-
-    def text(self) -> str:
-        if not isinstance(self.value, str) or not self.value or not self.value.isprintable():
-            raise self.refused("text")
-        return self.value
-
-
-def _read(path: Path) -> _Place:
-    try:
-        return _Place(str(path), "$", strict_json(path.read_bytes()))
-    except OSError as error:
-        raise ClientsFileError(
-            str(path), "$", error.strerror or "no file", "a file that can be read"
-        ) from None
-    except ValueError as error:
-        raise ClientsFileError(str(path), "$", str(error), "JSON in UTF-8, no member named twice") from None
-
-
-def _client(place: _Place) -> Client:
+def _client(place: Place) -> Client:
     members = place.members(_REQUIRED, _OPTIONAL)
     if not members.keys() & {"jwks", "jwks_url"}:
         raise place.refused("jwks or jwks_url", "neither")
@@ -112,7 +63,7 @@ def _client(place: _Place) -> Client:
         issuer=members["issuer"].text(),
         jwks=_keys(members["jwks"]) if "jwks" in members else None,
         jwks_url=_url(members["jwks_url"]) if "jwks_url" in members else None,
-        algorithms=frozenset(_algorithm(item) for item in members["algorithms"].items()),
+        algorithms=frozenset(item.one_of(frozenset(ALGORITHMS)) for item in members["algorithms"].items()),
         tenants=frozenset(i.text() for i in members["tenants"].items())
         if "tenants" in members
         else frozenset(),
@@ -121,7 +72,7 @@ def _client(place: _Place) -> Client:
     )
 
 
-def _keys(place: _Place) -> Mapping[str, VerificationKey]:
+def _keys(place: Place) -> Mapping[str, VerificationKey]:
     keys: dict[str, VerificationKey] = {}
     for item in place.members(frozenset({"keys"}), frozenset())["keys"].items():
         try:
@@ -134,14 +85,7 @@ def _keys(place: _Place) -> Mapping[str, VerificationKey]:
     return keys
 
 
-def _algorithm(place: _Place) -> str:
-    algorithm = place.text()
-    if algorithm not in ALGORITHMS:
-        raise place.refused(f"one of {', '.join(sorted(ALGORITHMS))}")
-    return algorithm
-
-
-def _url(place: _Place) -> str:
+def _url(place: Place) -> str:
     text = place.text()
     try:
         url = httpx.URL(text)
@@ -152,15 +96,9 @@ def _url(place: _Place) -> str:
     return text
 
 
-def _refuse_repeated(listed: tuple[_Place, ...], values: list[str], member: str) -> None:
+def _refuse_repeated(listed: tuple[Place, ...], values: list[str], member: str) -> None:
     for n, place in enumerate(listed):
         if values[n] in values[:n]:
             raise ClientsFileError(
                 place.file, f"{place.path}.{member}", repr(values[n]), "one that no earlier client has"
             )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return repr(value[:80])
-    return {dict: "an object", list: "an array", type(None): "null"}.get(type(value), repr(value)[:80])

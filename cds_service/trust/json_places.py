@@ -45,6 +45,12 @@ class Place:
             raise self.refused("text")
         return self.value
 
+    def truth(self) -> bool:
+        """true or false."""
+        if not isinstance(self.value, bool):
+            raise self.refused("true or false")
+        return self.value
+
     def one_of(self, choices: frozenset[str]) -> str:
         """One of these strings."""
         if self.text() not in choices:
