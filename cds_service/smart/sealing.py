@@ -7,6 +7,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jwe
@@ -45,8 +46,12 @@ def _allowed() -> list[str]:
     return list(_HEADER.values())
 
 
+@lru_cache(16)
 def _key(key: bytes, purpose: str) -> OctKey:
-    """A key of its own for every purpose: what was sealed for one cannot be passed off for another."""
+    """A key of its own for every purpose: what was sealed for one cannot be passed off for another.
+
+    Kept, because every card with a form seals a handle or two.
+    """
     if len(key) < _SMALLEST_KEY:
         raise ValueError(f"found a key of {len(key)} bytes; expected at least {_SMALLEST_KEY}")
     return OctKey.import_key(hmac.digest(key, f"cds-service {purpose}".encode(), "sha256"))
