@@ -31,6 +31,7 @@ from cds_service.policies.policy import (
     Outcome,
     Policy,
 )
+from cds_service.record.dates import day_in_words
 from cds_service.record.orders import Order
 from cds_service.record.resources import full_date
 
@@ -177,7 +178,7 @@ def _fact(finding: Finding) -> str:
 def _day(written: str) -> str:
     """A date as people in the UK write it: 5 March 2024; what is no full date stays as it was written, escaped."""
     day = full_date(written)
-    return f"{day.day} {day:%B %Y}" if day else escaped(written)
+    return day_in_words(day) if day else escaped(written)
 
 
 def _clauses(determined: Determination) -> Iterator[str]:

@@ -16,7 +16,8 @@ from cds_service.policies.findings import Evidence
 from cds_service.policies.policy import canonical
 from cds_service.questionnaires.funding_request_guidance import policy_name
 from cds_service.questionnaires.funding_request_references import URIS, Places
-from cds_service.questionnaires.funding_request_sections import Line, Section, date_in_words, sections
+from cds_service.questionnaires.funding_request_sections import Line, Section, sections
+from cds_service.record.dates import date_in_words
 from cds_service.record.orders import Order
 from cds_service.record.resources import Resource, members, text
 

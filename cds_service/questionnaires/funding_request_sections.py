@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
 
 from cds_service.questionnaires.answer_values import is_dont_know, states_absence, value_of_answer
 from cds_service.questionnaires.items import by_link_id
+from cds_service.record.dates import date_in_words
 from cds_service.record.resources import Resource, members, text
 
 NOT_KNOWN = "Not known"
@@ -58,26 +57,8 @@ def answer_in_words(answer: Resource) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if name in {"valueDate", "valueDateTime"}:
-        return date_in_words(value)
+        return date_in_words(str(value))
     return _complex_in_words(value) if isinstance(value, dict) else str(value)
-
-
-def date_in_words(written: Any) -> str:
-    """A FHIR date or dateTime as 3 March 2024, March 2024 or 2024; as it stands when it is none."""
-    try:
-        day, _, clock = str(written).partition("T")
-        if clock:
-            moment = datetime.fromisoformat(str(written))
-            return f"{_day(moment.date())} at {moment:%H:%M}"
-        if len(day) == 7:
-            return f"{date.fromisoformat(f'{day}-01'):%B %Y}"
-        return _day(date.fromisoformat(day)) if len(day) == 10 else day
-    except ValueError:
-        return str(written)
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def _complex_in_words(value: Resource) -> str:

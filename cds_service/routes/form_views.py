@@ -14,8 +14,8 @@ from cds_service.policies.domains import said
 from cds_service.policies.findings import ANSWER, RECORD, Evidence, Finding
 from cds_service.policies.policy import ADVICE, ELIGIBLE, IFR_REQUIRED, NOT_NORMALLY_FUNDED
 from cds_service.questionnaires.items import questionnaire_items
+from cds_service.record.dates import date_in_words
 from cds_service.record.resources import Resource, full_date, members, text
-from cds_service.web.dates import date_in_words
 from cds_service.web.form_pages import (
     DoneView,
     FormView,

@@ -10,8 +10,8 @@ from typing import Any
 from cds_service.hooks.words import OUTCOME_WORDS
 from cds_service.policies.cases import Case
 from cds_service.policies.policy import Policy
+from cds_service.record.dates import date_in_words
 from cds_service.record.resources import codings, text
-from cds_service.web.dates import date_in_words
 from cds_service.web.templating import rendered
 
 

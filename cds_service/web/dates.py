@@ -1,8 +1,8 @@
-"""Days and times as people in the UK write them: 3 March 2024, 9:30."""
+"""Months and times as people in the UK type and read them."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import time
 
 _MONTHS = (
     "January",
@@ -18,18 +18,6 @@ _MONTHS = (
     "November",
     "December",
 )
-
-
-def date_in_words(written: str) -> str:
-    """A FHIR date or dateTime: 3 March 2024, March 2024, 3 March 2024 at 09:30; as it stands when it is none."""
-    day, _, clock = written.partition("T")
-    try:
-        if clock:
-            moment = datetime.fromisoformat(written)
-            return f"{_day_in_words(moment.date())} at {moment:%H:%M}"
-        return _partial_date_in_words(day)
-    except (ValueError, IndexError):
-        return written
 
 
 def month_number(written: str) -> int:
@@ -50,16 +38,3 @@ def clock_text(written: str) -> str:
     """A FHIR time as hours and minutes, with seconds only where there are any."""
     moment = time.fromisoformat(written)
     return f"{moment:%H:%M}" if not moment.second else f"{moment:%H:%M:%S}"
-
-
-def _partial_date_in_words(written: str) -> str:
-    parts = written.split("-")
-    if len(parts) == 1:
-        return written
-    if len(parts) == 2:
-        return f"{_MONTHS[int(parts[1]) - 1]} {parts[0]}"
-    return _day_in_words(date.fromisoformat(written))
-
-
-def _day_in_words(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

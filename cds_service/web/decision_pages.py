@@ -8,8 +8,8 @@ from cds_service.explaining import Change, Difference, changes, redetermined
 from cds_service.hooks.words import OUTCOME_WORDS
 from cds_service.policies.determination import Determination
 from cds_service.policies.library import Library
+from cds_service.record.dates import date_in_words
 from cds_service.store.entries import DecisionEntry
-from cds_service.web.dates import date_in_words
 from cds_service.web.templating import rendered
 from cds_service.web.verdicts import Verdict, verdict
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cds_service.web.dates import date_in_words
+from cds_service.record.dates import date_in_words
 from cds_service.web.static_files import static_url
 
 # Folder of the component in nhsuk-frontend-jinja → the macro in it.

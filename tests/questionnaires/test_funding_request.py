@@ -22,9 +22,9 @@ from cds_service.questionnaires.funding_request_sections import (
     Line,
     Section,
     answer_in_words,
-    date_in_words,
     sections,
 )
+from cds_service.record.dates import date_in_words
 from cds_service.record.orders import procedure_orders
 
 Content = dict[str, Any]

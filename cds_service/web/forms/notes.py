@@ -15,7 +15,7 @@ from cds_service.policies.findings import (
     Evidence,
     Finding,
 )
-from cds_service.web.dates import date_in_words
+from cds_service.record.dates import date_in_words
 
 _ORIGIN_WORDS = {
     RECORD: "Filled in from the record",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cds_service.record.dates import date_in_words
 from cds_service.record.resources import Resource, text
-from cds_service.web.dates import date_in_words
 from cds_service.web.forms.given import Given, value_of
 
 DONT_KNOW = "Don’t know"
