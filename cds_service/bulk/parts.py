@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import orjson
 
 from cds_service.bulk.export import ExportFile, opened
-from cds_service.record.resources import Resource, logical_id, text
+from cds_service.record.patient_record import subject_id
+from cds_service.record.resources import Resource, text
 
 _BLOCK_BYTES = 2**20
-_SUBJECT_ELEMENTS = ("subject", "patient", "beneficiary")
 # The patient of a compact line is found without parsing it: it is the only reference that such an element holds.
 _SUBJECT = re.compile(rb'"(?:subject|patient|beneficiary)":\{"reference":"(Patient/)?([^"]*)')
 _ID = re.compile(rb"[A-Za-z0-9.-]{1,64}").fullmatch
@@ -118,9 +118,8 @@ def patient_of(resource: Resource) -> str:
         if own := text(resource, "id"):
             return own
         raise LineFaultError("a Patient without an id")
-    for element in _SUBJECT_ELEMENTS:
-        if reference := text(resource, element, "reference"):
-            return logical_id(reference)
+    if named := subject_id(resource):
+        return named
     raise LineFaultError("it names no patient")
 
 

@@ -169,13 +169,14 @@ def _fault(resource: object, resource_type: str, patient_id: str) -> str | None:
         return "an entry without a resource"
     if resource.get("resourceType") != resource_type:
         return f"an entry that is no {resource_type}"
-    subject = resource.get("id") if resource_type == "Patient" else _subject_id(resource)
+    subject = resource.get("id") if resource_type == "Patient" else subject_id(resource)
     if isinstance(subject, str) and subject != patient_id:
         return f"a {resource_type} of another patient"
     return None
 
 
-def _subject_id(resource: Resource) -> str | None:
+def subject_id(resource: Resource) -> str | None:
+    """The id of the patient that a resource names; None when it names none."""
     for element in _SUBJECT_ELEMENTS:
         if reference := text(resource, element, "reference"):
             return logical_id(reference)
