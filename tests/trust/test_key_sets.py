@@ -16,8 +16,8 @@ import respx
 from cds_service.errors import ClientRejectedError
 from cds_service.trust.clients import Client
 from cds_service.trust.key_sets import fetched_jwks
-from cds_service.trust.replay import MemoryReplayStore
 from cds_service.trust.verifier import ClientVerifier
+from tests.trust.memory_replay import MemoryReplayStore
 from tests.trust.tokens import AUDIENCE, JWKS_URL, NOW, bearer, claims, client, header, jwk, private_key
 
 LIMIT = 65_536

@@ -10,9 +10,9 @@ import pytest
 
 from cds_service.errors import ClientRejectedError
 from cds_service.trust.clients import Client
-from cds_service.trust.replay import MemoryReplayStore
 from cds_service.trust.verifier import ClientVerifier
 from tests.trust.bad_tokens import REFUSED
+from tests.trust.memory_replay import MemoryReplayStore
 from tests.trust.tokens import (
     AUDIENCE,
     ISSUER,
