@@ -29,6 +29,8 @@ PlanFolders = Annotated[
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 # As uvicorn's own command ends when a port is taken.
 _NOT_STARTED = 3
+# Objects that come to be and stay, between two looks of the collector for circles.
+_SELDOM = 100_000
 
 
 def main() -> None:
@@ -64,7 +66,7 @@ def serve(
         logging.getLogger("cds_service").warning(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
-    _freeze_all_but_policies(settings)
+    _spare_the_collector(settings)
     listening = listening_socket(host, port)
     if workers == 1:
         raise typer.Exit(_served(settings, listening))
@@ -96,7 +98,7 @@ def _served(settings: Settings, listening: socket) -> int:
     return 0 if server.started else _NOT_STARTED
 
 
-def _freeze_all_but_policies(settings: Settings) -> None:
+def _spare_the_collector(settings: Settings) -> None:
     """Keep the collector from walking, during requests, what lives as long as the process: code, and what loading needs.
 
     The policies are loaded once beforehand for that, and again when the service starts: a set that is replaced must be
@@ -109,6 +111,9 @@ def _freeze_all_but_policies(settings: Settings) -> None:
         load_library(settings.plans, settings.ods_practices, settings.cache_folder)
     gc.collect()
     gc.freeze()
+    # A decision leaves no circles behind, so there is next to nothing to find, and looking for it amid a large record's
+    # tens of thousands of objects would cost more than the decision.
+    gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
 
 
 @app.command()

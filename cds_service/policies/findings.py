@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
 
@@ -105,14 +105,7 @@ class Findings:
     def __init__(self, policy: Policy, situation: Situation) -> None:
         self._policy = policy
         self._answers = situation.answers
-        self._variables = _Variables(policy, situation, self._evaluated)
-        self._environment = Environment(
-            now=situation.now,
-            variables=self._variables,
-            member_of=policy.value_sets.has_member,
-            resolve=situation.record.resource,
-            steps=MOST_STEPS,
-        )
+        self._variables = _Variables(policy, situation)
         self._made: dict[str, Finding] = {}
 
     def __getitem__(self, criterion: Criterion) -> Finding:
@@ -128,7 +121,7 @@ class Findings:
     def results(self, expression: Expression) -> list[Any]:
         """What an expression of the plan yields; nothing when it touches what was not read, or cannot be evaluated."""
         try:
-            return self._evaluated(expression, None)
+            return self._variables.evaluated(expression)
         except (QueryNotReadError, FhirPathEvaluationError):
             return []
 
@@ -150,7 +143,7 @@ class Findings:
 
     def _proven(self, criterion: Criterion, proof: Expression) -> Value | None:
         """The value that the record proves. ValueError when it is none that the criterion can have."""
-        results = self._evaluated(proof, criterion.item)
+        results = self._variables.evaluated(proof, criterion.item)
         if not results:
             return None
         values = [each.get("code") if isinstance(each, dict) else each for each in results]
@@ -166,7 +159,7 @@ class Findings:
         if criterion.evidence is None:
             return ()
         try:
-            found = self._evaluated(criterion.evidence, criterion.item)
+            found = self._variables.evaluated(criterion.evidence, criterion.item)
         except QueryNotReadError:
             return ()
         return tuple(
@@ -174,12 +167,6 @@ class Findings:
             for resource in found
             if isinstance(resource, dict)
         )
-
-    def _evaluated(self, expression: Expression, item: Resource | None) -> list[Any]:
-        environment = self._environment
-        if item is not None:
-            environment = replace(environment, variables=_WithItem(self._variables, item))
-        return expression.evaluate(self._policy.questionnaire, environment)
 
 
 def answered_over(from_record: Finding, answers: Answers | None) -> Finding:
@@ -200,15 +187,10 @@ def answered_over(from_record: Finding, answers: Answers | None) -> Finding:
 class _Variables(Mapping[str, Any]):
     """What expressions see: the launch context, the queries, and the Questionnaire's variables, each evaluated once."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        situation: Situation,
-        evaluated: Callable[[Expression, Resource | None], list[Any]],
-    ) -> None:
+    def __init__(self, policy: Policy, situation: Situation) -> None:
         self._policy = policy
         self._record = situation.record
-        self._evaluated = evaluated
+        self._now = situation.now
         self._values: dict[str, Any] = {
             **policy.lists,
             **situation.lists,
@@ -216,6 +198,18 @@ class _Variables(Mapping[str, Any]):
             "questionnaire": policy.questionnaire,
             FUNDING_OUTCOME: situation.funding_outcome,
         }
+
+    def evaluated(self, expression: Expression, item: Resource | None = None) -> list[Any]:
+        """What an expression yields: one on an ``item`` of the Questionnaire sees that, too."""
+        # Made anew each time: kept, it and these variables would be a circle, and hold the record until a collection.
+        environment = Environment(
+            now=self._now,
+            variables=self if item is None else _WithItem(self, item),
+            member_of=self._policy.value_sets.has_member,
+            resolve=self._record.resource,
+            steps=MOST_STEPS,
+        )
+        return expression.evaluate(self._policy.questionnaire, environment)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
@@ -229,7 +223,7 @@ class _Variables(Mapping[str, Any]):
             return self._record.patient
         if name in self._policy.queries:
             return self._record.bundle(name)
-        return self._evaluated(self._policy.variables[name], None)
+        return self.evaluated(self._policy.variables[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self._values, "patient": None, **self._policy.queries, **self._policy.variables})
