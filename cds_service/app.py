@@ -47,7 +47,7 @@ from cds_service.routes.feedback import feedback_routes
 from cds_service.routes.fhir import fhir_routes
 from cds_service.routes.form import form_routes
 from cds_service.routes.framing import framed
-from cds_service.routes.hooks import hook_routes
+from cds_service.routes.hooks import discovery_routes, hook
 from cds_service.routes.launch import launch_routes
 from cds_service.routes.openapi import openapi_routes
 from cds_service.routes.operations import operation_routes
@@ -55,7 +55,7 @@ from cds_service.routes.pages import page_routes
 from cds_service.routes.replies import outcome_reply, page_reply
 from cds_service.routes.trouble import trouble
 from cds_service.settings import Settings
-from cds_service.state import service_state
+from cds_service.state import State, service_state
 
 logger = logging.getLogger("cds_service")
 
@@ -121,9 +121,11 @@ def create_app(
         allow_headers=("Authorization", "Content-Type", "Accept", "Prefer", "If-None-Match"),
         expose_headers=("ETag",),
     )
+    # Without FastAPI's own work on parameters and answers, a tenth of what a decision takes: the hook does its own.
+    app.add_route("/cds-services/{service_id}", hook(state, clock), methods=["POST"])
     routers = [
         feedback_routes(state),
-        hook_routes(state, clock),
+        discovery_routes(state),
         decision_routes(state),
         operation_routes(state),
         openapi_routes(state),
@@ -134,11 +136,13 @@ def create_app(
     ]
     for router in routers + ([development_routes(state, clock)] if settings.in_development else []):
         app.include_router(router)
-    _add_error_answers(app, settings)
+    _add_error_answers(app, state)
     return app
 
 
-def _add_error_answers(app: FastAPI, settings: Settings) -> None:
+def _add_error_answers(app: FastAPI, state: State) -> None:
+    settings = state.settings
+
     @app.exception_handler(CdsServiceError)
     async def refused(request: Request, error: Exception) -> Response:
         status, issue = _STATUS.get(type(error), (500, "exception"))
@@ -149,6 +153,7 @@ def _add_error_answers(app: FastAPI, settings: Settings) -> None:
         if request.url.path.startswith(_PAGES):
             return framed(page_reply(trouble(error), status), settings)
         if isinstance(error, ClientRejectedError):
+            state.metrics.rejected_client()
             return outcome_reply(status, issue, "the client was not accepted")
         headers = (
             {"Allow": ", ".join(error.allowed)} if isinstance(error, OperationNotSupportedError) else None

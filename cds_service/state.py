@@ -13,7 +13,6 @@ from fastapi import Request
 
 from cds_service.development import FHIR_PATH
 from cds_service.errors import (
-    ClientRejectedError,
     DecisionLogError,
     FormUnavailableError,
     NoPoliciesError,
@@ -34,7 +33,7 @@ from cds_service.store.store import Store, open_store
 from cds_service.trust.clients import Client, load_clients
 from cds_service.trust.key_sets import fetched_jwks
 from cds_service.trust.outbound import allowed_servers
-from cds_service.trust.verifier import ClientVerifier
+from cds_service.trust.verifier import ClientVerifier, Presented
 
 logger = logging.getLogger("cds_service")
 Clock = Callable[[], datetime]
@@ -66,15 +65,16 @@ class State:
 
     async def caller(self, request: Request, path: str) -> Client | None:
         """The client that made this call of ``path``; None in development mode. ClientRejectedError for anybody else."""
+        caller = await self.presented(request, path)
+        await caller.spend()
+        return caller.client
+
+    async def presented(self, request: Request, path: str) -> Presented:
+        """As ``caller``, but for whether the token was used before, which is found out when its use is written down."""
         if self.verifier is None:
-            return None
-        try:
-            return await self.verifier.verify(
-                request.headers.get("authorization"), self.settings.public_url + path
-            )
-        except ClientRejectedError:
-            self.metrics.rejected_client()
-            raise
+            return Presented(None)
+        header = request.headers.get("authorization")
+        return await self.verifier.presented(header, self.settings.public_url + path)
 
     def loaded_library(self) -> Library:
         """The policy set in use. NoPoliciesError when there is none."""
@@ -102,10 +102,6 @@ class State:
             raise DecisionLogError("the store is not open")
         return self.store
 
-    async def first_use(self, issuer: str, jti: str, until: float) -> bool:
-        """Whether a token is used for the first time, over all workers and restarts (``trust.replay.ReplayStore``)."""
-        return await self.opened_store().first_use(issuer, jti, until)
-
     def open(self) -> None:
         """Load the policies and open the store; what fails is said, and answered with 503 until it is mended."""
         try:
@@ -127,6 +123,10 @@ class State:
             self.problem = self.problem or "the decision log cannot be written"
             logger.error("%s", error)  # noqa: TRY400  the error says it all
         self.reader = _record_reader(self.settings, self.smart_servers)
+
+    async def first_use(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether a token is used for the first time, over all workers and restarts (``trust.replay.ReplayStore``)."""
+        return await self.opened_store().first_use(issuer, jti, until)
 
     async def reload(self) -> Reload:
         """What came of using the policies as they are on the disk now. The last good set stays when these are bad."""

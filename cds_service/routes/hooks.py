@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -28,6 +27,7 @@ from cds_service.smart.handles import handle
 from cds_service.state import Clock, State
 from cds_service.store.entries import DecisionEntry, Document, IssuedCard
 from cds_service.trust.clients import Client
+from cds_service.trust.verifier import Presented, replayed
 
 logger = logging.getLogger("cds_service")
 
@@ -35,8 +35,8 @@ logger = logging.getLogger("cds_service")
 FORM_OFFERED = timedelta(hours=1)
 
 
-def hook_routes(state: State, clock: Clock) -> APIRouter:
-    """``/cds-services`` and the service below it."""
+def discovery_routes(state: State) -> APIRouter:
+    """``/cds-services``: what hooks there are, and what they need to know."""
     router = APIRouter()
 
     @router.get("/cds-services")
@@ -44,32 +44,52 @@ def hook_routes(state: State, clock: Clock) -> APIRouter:
         await state.caller(request, "/cds-services")
         return json_reply(services(state.loaded_library().queries))
 
-    @router.post("/cds-services/{service_id}")
-    async def hook(service_id: str, request: Request) -> Response:
+    return router
+
+
+def hook(state: State, clock: Clock) -> Callable[[Request], Awaitable[Response]]:
+    """``/cds-services/{service_id}``: what answers a call of the service."""
+
+    async def answered(request: Request) -> Response:
+        service_id = request.path_params["service_id"]
         if service_id != SERVICE_ID:
             raise UnknownServiceError(f"no CDS service {service_id[:60]!r}; there is {SERVICE_ID}")
-        client = await state.caller(request, f"/cds-services/{SERVICE_ID}")
-        started = time.perf_counter()
-        with state.span("hook", parent=request.headers.get("traceparent")):
-            body = await body_of(request, state.settings.max_body_bytes)
-            library, now = state.loaded_library(), clock()
-            asked = hook_request(parsed(body))
-            read = await _read(state, asked, queries_to_read(asked, library, now.date()))
-            kept = await state.opened_store().responses(client.name if client else None, asked.patient_id)
-            with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
-                decision = decide(asked, library, _terms(state, now, client, library), read, kept)
-            answer = orjson.dumps(decision.response)
-            entry = _entry(asked, decision, library, client, now, body, answer, started)
-            issued = [_issued(card) for card in decision.response["cards"]]
-            with state.span("store", decision=entry.id):
-                await state.opened_store().append(entry, issued, _forms(asked, decision, client, now))
-            state.metrics.decided(decision, time.perf_counter() - started)
-            logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
-            for key, count in decision.passed_over.items():
-                logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
-            return Response(answer, media_type="application/json")
+        caller = await state.presented(request, f"/cds-services/{SERVICE_ID}")
+        try:
+            with state.span("hook", parent=request.headers.get("traceparent")):
+                return await _decided(state, clock, caller, request)
+        finally:
+            # A token is used up also by a call that comes to nothing.
+            await caller.spend()
 
-    return router
+    return answered
+
+
+async def _decided(state: State, clock: Clock, caller: Presented, request: Request) -> Response:
+    started = time.perf_counter()
+    body = await body_of(request, state.settings.max_body_bytes)
+    client, library, now = caller.client, state.loaded_library(), clock()
+    asked = hook_request(parsed(body))
+    needed = queries_to_read(asked, library, now.date())
+    if needed and asked.access is not None:
+        # Nobody has another's server read by showing a token again.
+        await caller.spend()
+    read = await _read(state, asked, needed)
+    kept = await state.opened_store().responses(client.name if client else None, asked.patient_id)
+    with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
+        decision = decide(asked, library, _terms(state, now, client, library), read, kept)
+    answer = orjson.dumps(decision.response)
+    entry = _entry(asked, decision, library, client, now, body, answer, started)
+    issued = [_issued(card) for card in decision.response["cards"]]
+    with state.span("store", decision=entry.id):
+        forms = _forms(asked, decision, client, now)
+        if not await state.opened_store().append(entry, issued, forms, caller.taken()):
+            raise replayed()
+    state.metrics.decided(decision, time.perf_counter() - started)
+    logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
+    for key, count in decision.passed_over.items():
+        logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
+    return Response(answer, media_type="application/json")
 
 
 async def _read(state: State, asked: HookRequest, queries: Mapping[str, str]) -> Mapping[str, QueryAnswer]:
@@ -130,7 +150,7 @@ def _entry(
         client=None if client is None else client.name,
         request_digest=hashlib.sha256(body).hexdigest(),
         plan_set=library.digest,
-        determinations=json.dumps([each.extension for each in decision.decisions]),
+        determinations=orjson.dumps([each.extension for each in decision.decisions]).decode(),
         cards_digest=hashlib.sha256(answer).hexdigest(),
         milliseconds=(time.perf_counter() - started) * 1000,
         replay=_replay(decision.decisions, now.date()),
@@ -143,7 +163,7 @@ def _replay(decisions: Sequence[OrderDecision], today: date) -> str:
     ``[{"order"?, "day", "policies": [{"policy", "findings"}]}]``, the findings as ``policies.stated`` writes them; all
     policies but the last sent the order on.
     """
-    return json.dumps(
+    return orjson.dumps(
         [
             {
                 "order": each.order.reference,
@@ -155,7 +175,7 @@ def _replay(decisions: Sequence[OrderDecision], today: date) -> str:
             }
             for each in decisions
         ]
-    )
+    ).decode()
 
 
 def _issued(card: Mapping[str, Any]) -> IssuedCard:

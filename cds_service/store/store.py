@@ -14,6 +14,8 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
 from cds_service.errors import StoreConflictError
 from cds_service.store import answers, checks, decision_log, documents, feedback, retention, tokens
 from cds_service.store.access import Access
@@ -22,6 +24,7 @@ from cds_service.store.entries import Answered, DecisionEntry, Document, Feedbac
 from cds_service.store.opening import opened
 from cds_service.store.sealing import Seal
 from cds_service.store.writer import Change, GroupWriter
+from cds_service.trust.replay import TokenUse
 
 T = TypeVar("T")
 _PAGE = 500
@@ -87,11 +90,27 @@ class Store:
         await self._access.written(checks.count_up, _CHECK_SECONDS)
 
     async def append(
-        self, entry: DecisionEntry, cards: Sequence[IssuedCard], forms: Sequence[Document]
-    ) -> None:
-        """Write down a decision, whose ``id`` is new, the cards that tell it and the documents that they open."""
+        self,
+        entry: DecisionEntry,
+        cards: Sequence[IssuedCard],
+        forms: Sequence[Document],
+        use: TokenUse | None = None,
+    ) -> bool:
+        """Write down a decision, whose ``id`` is new, the cards that tell it and the documents that they open.
+
+        With the ``use`` of a token all or nothing of it: nothing when that token was used before. Whether it was written.
+        """
         sealed = [documents.sealed_document(self._seal, form) for form in forms]
-        await self._written(partial(decision_log.append, entry=entry, issued=cards, forms=sealed))
+
+        def change(connection: Connection) -> bool:
+            if use is not None and not tokens.first_use(connection, *use):
+                return False
+            decision_log.append(connection, entry, cards, sealed)
+            return True
+
+        if use is not None:
+            await self._forget_tokens_now_and_then()
+        return await self._written(change)
 
     async def decision(self, decision_id: str) -> DecisionEntry | None:
         """The decision of this id, if it was written."""
@@ -184,8 +203,7 @@ class Store:
 
     async def first_use(self, issuer: str, jti: str, until: float) -> bool:
         """Whether this token is used for the first time, over all workers and restarts (``trust.replay``)."""
-        if next(self._uses) % _USES_PER_PURGE == 0:
-            await self._written(partial(retention.purge_tokens, now=self._clock()))
+        await self._forget_tokens_now_and_then()
         return await self._written(partial(tokens.first_use, issuer=issuer, jti=jti, until=until))
 
     async def purge(self, before: datetime, now: datetime) -> Mapping[str, int]:
@@ -200,6 +218,10 @@ class Store:
             while any((batch := await self._written(purge)).values()):
                 removed.update(batch)
         return +removed
+
+    async def _forget_tokens_now_and_then(self) -> None:
+        if next(self._uses) % _USES_PER_PURGE == 0:
+            await self._written(partial(retention.purge_tokens, now=self._clock()))
 
     async def _written(self, change: Change[T]) -> T:
         return await self._access.written(change, self._patience)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class TokenUse(NamedTuple):
+    """Which token was used: its issuer and ``jti``; ``until``, in seconds since 1970, it must be remembered."""
+
+    issuer: str
+    jti: str
+    until: float
 
 
 class ReplayStore(Protocol):

@@ -16,6 +16,7 @@ from joserfc.errors import JoseError
 
 from cds_service.trust.clients import Client
 from cds_service.trust.keys import ALGORITHMS, VerificationKey
+from cds_service.trust.replay import TokenUse
 from cds_service.trust.strict_json import strict_json
 
 LEEWAY_SECONDS = 60
@@ -79,11 +80,11 @@ def check_claims(claims: Mapping[str, object], client: Client, audience: str, no
     _require(not client.tenants or _text(claims, "tenant", "tenant") in client.tenants, "tenant")
 
 
-def use_of(claims: Mapping[str, object]) -> tuple[str, float]:
-    """The jti of a token, and until when it must be remembered, in seconds since 1970."""
+def use_of(claims: Mapping[str, object], issuer: str) -> TokenUse:
+    """What must be remembered of a token that is good but for having been used before."""
     jti = _text(claims, "jti", "jti")
     _require(len(jti) <= _LONGEST_JTI and jti.isprintable(), "jti")
-    return jti, _moment(claims, "exp") + LEEWAY_SECONDS
+    return TokenUse(issuer, jti, _moment(claims, "exp") + LEEWAY_SECONDS)
 
 
 class _OneAlgorithm(jws.JWSRegistry):

@@ -10,7 +10,7 @@ from cds_service.errors import ClientRejectedError
 from cds_service.trust.clients import Client
 from cds_service.trust.key_sets import FetchJwks, KeySets
 from cds_service.trust.keys import VerificationKey
-from cds_service.trust.replay import ReplayStore
+from cds_service.trust.replay import ReplayStore, TokenUse
 from cds_service.trust.tokens import (
     Token,
     TokenRefusedError,
@@ -21,6 +21,37 @@ from cds_service.trust.tokens import (
 )
 
 logger = logging.getLogger(__name__)
+
+
+class Presented:
+    """A call whose token is good, though perhaps not for the first time. ``client``: None where nobody shows a token.
+
+    The use of the token is written down once: by whoever takes it, or else when it is spent.
+    """
+
+    def __init__(
+        self, client: Client | None, use: TokenUse | None = None, replay: ReplayStore | None = None
+    ) -> None:
+        self.client = client
+        self._use = use
+        self._replay = replay
+
+    def taken(self) -> TokenUse | None:
+        """The use of the token, which is now the taker's to write down. None when that was done."""
+        use, self._use = self._use, None
+        return use
+
+    async def spend(self) -> None:
+        """Write the use down, unless it was taken. ClientRejectedError when the token was used before."""
+        use = self.taken()
+        if use is not None and self._replay is not None and not await self._replay.first_use(*use):
+            raise replayed()
+
+
+def replayed() -> ClientRejectedError:
+    """What a token that was used before is refused with: as any other, and a word in the log."""
+    logger.warning("client rejected: replay")
+    return ClientRejectedError()
 
 
 class ClientVerifier:
@@ -38,26 +69,24 @@ class ClientVerifier:
         self._key_sets = KeySets(fetch_jwks, clock)
         self._clock = clock
 
-    async def verify(self, authorization: str | None, audience: str) -> Client:
-        """The client that made this call, by the ``Authorization`` header.
+    async def presented(self, authorization: str | None, audience: str) -> Presented:
+        """The call of a client that we know, by its ``Authorization`` header. Its token may have been used before.
 
         ``audience`` is the configured public URL of the endpoint that was called, never what the request says
         it is. ClientRejectedError is always the same; the log has a code.
         """
         try:
-            return await self._verified(read_token(authorization), audience)
+            return await self._believed(read_token(authorization), audience)
         except TokenRefusedError as refused:
             logger.warning("client rejected: %s", refused.code)
         # Raised out here, so that it carries no trace of what was wrong.
         raise ClientRejectedError
 
-    async def _verified(self, token: Token, audience: str) -> Client:
+    async def _believed(self, token: Token, audience: str) -> Presented:
         client = self._client(token)
         check_signature(token, await self._key(token, client))
         check_claims(token.claims, client, audience, self._clock().timestamp())
-        if not await self._replay.first_use(client.issuer, *use_of(token.claims)):
-            raise TokenRefusedError("replay")
-        return client
+        return Presented(client, use_of(token.claims, client.issuer), self._replay)
 
     def _client(self, token: Token) -> Client:
         client = self._clients.get(token.issuer)

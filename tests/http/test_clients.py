@@ -79,6 +79,55 @@ def test_a_token_serves_once(start: Start) -> None:
     assert [answer.status_code for answer in answers] == [200, 401]
 
 
+def test_a_token_that_was_used_before_leaves_no_decision(start: Start, tmp_path: Path) -> None:
+    client = start()
+
+    for _ in range(3):
+        client.post(HOOK, json=hook_request(**everything_read()), headers=token(HOOK))
+
+    with sqlite3.connect(tmp_path / "decisions.db") as log:
+        assert log.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("first", [b"{}", b"no JSON", b'{"hook": "order-select", "context": 1}'])
+def test_a_call_that_comes_to_nothing_uses_its_token_up(start: Start, first: bytes) -> None:
+    client = start()
+
+    refused = client.post(HOOK, content=first, headers=token(HOOK))
+    again = client.post(HOOK, content=first, headers=token(HOOK))
+    good = client.post(HOOK, json=hook_request(**everything_read()), headers=token(HOOK))
+
+    assert [refused.status_code, again.status_code, good.status_code] == [400, 401, 401]
+
+
+def test_a_call_that_misses_data_uses_its_token_up(start: Start) -> None:
+    client = start()
+
+    answers = [client.post(HOOK, json=hook_request(), headers=token(HOOK)) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [412, 401]
+
+
+def test_a_token_that_was_used_before_has_no_server_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = start()
+    reads: list[str] = []
+
+    async def read(self: object, server: str, *_: object) -> dict[str, Any]:
+        reads.append(server)
+        return {}
+
+    monkeypatch.setattr("cds_service.record.reads.RecordReader.read", read)
+    access = {"access_token": "t", "token_type": "Bearer", "expires_in": 300, "scope": "a", "subject": "b"}
+    asked = hook_request() | {"fhirServer": "https://ehr.example/fhir", "fhirAuthorization": access}
+
+    answers = [client.post(HOOK, json=asked, headers=token(HOOK)) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [412, 401, 401]
+    assert reads == ["https://ehr.example/fhir"]
+
+
 def test_discovery_has_an_audience_of_its_own(start: Start) -> None:
     assert start().get("/cds-services", headers=token("/cds-services")).status_code == 200
 

@@ -44,7 +44,9 @@ class Caller:
         algorithm = "RS384" if signed_with.startswith("RSA") else "ES384"
         token = bearer(header(kid=kid, alg=algorithm), body, private_key(signed_with))
         try:
-            return isinstance(await self._verifier.verify(token, AUDIENCE), Client)
+            caller = await self._verifier.presented(token, AUDIENCE)
+            await caller.spend()
+            return isinstance(caller.client, Client)
         except ClientRejectedError:
             return False
 

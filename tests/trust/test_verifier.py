@@ -35,8 +35,15 @@ def verifier(*clients: Client, clock: Callable[[], datetime] = lambda: NOW) -> C
     return ClientVerifier(clients or (client(),), MemoryReplayStore(clock), no_fetch, clock)
 
 
+async def verify(by: ClientVerifier, authorization: str | None, audience: str) -> Client:
+    caller = await by.presented(authorization, audience)
+    await caller.spend()
+    assert caller.client is not None
+    return caller.client
+
+
 def verified(authorization: str | None, *clients: Client, audience: str = AUDIENCE) -> Client:
-    return asyncio.run(verifier(*clients).verify(authorization, audience))
+    return asyncio.run(verify(verifier(*clients), authorization, audience))
 
 
 @pytest.mark.parametrize(("code", "made"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
@@ -160,13 +167,13 @@ def test_a_token_is_good_once_and_for_one_issuer() -> None:
     once = verifier(client(), client(name="trust-b", issuer="https://other.example"))
 
     async def twice_and_another() -> str:
-        await once.verify(good(), AUDIENCE)
+        await verify(once, good(), AUDIENCE)
         with pytest.raises(ClientRejectedError):
-            await once.verify(good(), AUDIENCE)
+            await verify(once, good(), AUDIENCE)
         # A new signature does not make it another token.
         with pytest.raises(ClientRejectedError):
-            await once.verify(bearer(header(jku=None), claims()), AUDIENCE)
-        return (await once.verify(bearer(header(), claims(iss="https://other.example")), AUDIENCE)).name
+            await verify(once, bearer(header(jku=None), claims()), AUDIENCE)
+        return (await verify(once, bearer(header(), claims(iss="https://other.example")), AUDIENCE)).name
 
     assert asyncio.run(twice_and_another()) == "trust-b"
 
@@ -175,7 +182,7 @@ def test_of_many_calls_at_once_with_one_token_one_is_accepted() -> None:
     once = verifier()
 
     async def many() -> list[Client | BaseException]:
-        calls = [once.verify(good(), AUDIENCE) for _ in range(20)]
+        calls = [verify(once, good(), AUDIENCE) for _ in range(20)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     outcomes = asyncio.run(many())
@@ -188,8 +195,8 @@ def test_a_refused_token_is_not_used_up() -> None:
 
     async def elsewhere_then_here() -> Client:
         with pytest.raises(ClientRejectedError):
-            await once.verify(good(), "https://cds.example/cds-services")
-        return await once.verify(good(), AUDIENCE)
+            await verify(once, good(), "https://cds.example/cds-services")
+        return await verify(once, good(), AUDIENCE)
 
     assert asyncio.run(elsewhere_then_here()) == client()
 
@@ -199,11 +206,11 @@ def test_a_used_token_is_remembered_for_as_long_as_it_would_be_accepted() -> Non
     once = verifier(clock=lambda: moments[-1])
 
     async def again_in_the_last_second() -> None:
-        await once.verify(good(), AUDIENCE)
+        await verify(once, good(), AUDIENCE)
         moments.append(NOW + timedelta(seconds=359))
-        await once.verify(bearer(header(), claims(jti="token-2")), AUDIENCE)
+        await verify(once, bearer(header(), claims(jti="token-2")), AUDIENCE)
         with pytest.raises(ClientRejectedError):
-            await once.verify(good(), AUDIENCE)
+            await verify(once, good(), AUDIENCE)
 
     asyncio.run(again_in_the_last_second())
 
