@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from cds_service.store.access import LookUp
 from cds_service.store.entries import Answered
 from cds_service.store.schema import responses
 from cds_service.store.sealing import Seal
 from cds_service.store.upserts import upsert
 
-# Built once: every hook call asks this.
-_OF_PATIENT = (
+# What every hook call asks: id and content of a patient's responses, the one received last first.
+OF_PATIENT = LookUp(
     select(responses.c.id, responses.c.content)
     .where(responses.c.patient_key == bindparam("patient_key"))
     .order_by(responses.c.received_at.desc(), responses.c.id)
@@ -51,11 +52,6 @@ def mark_written(connection: Connection, response_id: str, reference: str) -> bo
     return connection.execute(marked).rowcount == 1
 
 
-def of_patient(connection: Connection, patient_key: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The rows of a patient's responses, the one received last first."""
-    return connection.execute(_OF_PATIENT, {"patient_key": patient_key}).all()
-
-
-def resources(seal: Seal, rows: Sequence[Row[*tuple[Any, ...]]]) -> tuple[dict[str, Any], ...]:
-    """The QuestionnaireResponses that the rows hold."""
-    return tuple(orjson.loads(seal.opened(row.content, "responses", row.id)) for row in rows)
+def resources(seal: Seal, rows: Iterable[Sequence[Any]]) -> tuple[dict[str, Any], ...]:
+    """The QuestionnaireResponses that the rows of ``OF_PATIENT`` hold."""
+    return tuple(orjson.loads(seal.opened(content, "responses", of)) for of, content in rows)

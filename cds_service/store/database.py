@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -32,19 +33,56 @@ _WAITED = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_RECOVERY", "55
 
 @dataclass(frozen=True)
 class Database:
-    """Two ways into one database: ``writing``, one connection for one thread, and ``reading``, for several.
+    """Ways into one database: ``writing``, one connection for one thread, and ``reading``, for several.
 
+    ``looking`` is for the thread that must not wait; None where a server would have to be asked.
     ``name`` is the file, or host and database: what errors say, never a user or a password.
     """
 
     name: str
     writing: Engine
     reading: Engine
+    looking: Looking | None = None
 
     def close(self) -> None:
         """Let go of every connection that is not in use."""
+        if self.looking is not None:
+            self.looking.close()
         self.reading.dispose()
         self.writing.dispose()
+
+
+class Looking:
+    """Rows of a SQLite file by their key, told in microseconds or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+
+    def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        """The rows of a query. sqlite3.Error for whatever is wrong; also when somebody else has locked the file."""
+        if self._is_closed:
+            raise sqlite3.ProgrammingError("closed")
+        try:
+            if self._connection is None:
+                self._connection = sqlite3.connect(
+                    self._uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
+                )
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error:
+            self._let_go()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file, and tell nothing any more."""
+        self._is_closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def database(url: str) -> Database:
@@ -91,7 +129,7 @@ def _sqlite(path: Path) -> Database:
     # At once the only writer: a lock that is asked for later, half-way, could not be waited for.
     event.listen(writing, "begin", _begin_immediate)
     reading = _engine(URL.create("sqlite", database=str(path)), creator=lambda: connected(reading=True))
-    return Database(str(path), writing, reading)
+    return Database(str(path), writing, reading, Looking(path))
 
 
 def _prepare(connection: sqlite3.Connection, *, reading: bool) -> None:

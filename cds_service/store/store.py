@@ -177,8 +177,9 @@ class Store:
     async def responses(self, client: str | None, patient_id: str) -> tuple[dict[str, Any], ...]:
         """The QuestionnaireResponses about one client's patient, the one received last first."""
         key = self.patient_key(client, patient_id)
-        rows = await self._access.read(partial(answers.of_patient, patient_key=key))
-        return answers.resources(self._seal, rows)
+        return answers.resources(
+            self._seal, await self._access.looked_up(answers.OF_PATIENT, patient_key=key)
+        )
 
     async def mark_written(self, response_id: str, reference: str) -> bool:
         """Note where the client's FHIR server keeps the answers. Whether there are any of this id."""

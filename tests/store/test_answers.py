@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from cds_service.errors import StoreConflictError
+from cds_service.errors import StoreConflictError, StoreError
+from cds_service.store.access import Access
+from cds_service.store.database import Looking
 from cds_service.store.store import Store, open_store
 from tests.store.entries import ANSWERED, NAME, NOW, SECRET
 
@@ -21,6 +24,54 @@ async def test_answers_are_found_again_the_last_received_first(store: Store) -> 
     await store.keep_response(later)
 
     assert await store.responses("sandbox", "patient-1") == ({"later": True}, ANSWERED.resource)
+
+
+async def test_answers_are_found_also_when_they_cannot_be_told_at_once(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sqlite_store.keep_response(ANSWERED)
+    tried: list[str] = []
+
+    def busy(_: Looking, query: str, *values: str) -> list[tuple[object, ...]]:
+        tried.append(query)
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Looking, "rows", busy)
+
+    assert await sqlite_store.responses("sandbox", "patient-1") == (ANSWERED.resource,)
+    assert len(tried) == 1
+
+
+async def test_a_look_takes_no_change_of_thread_where_a_file_tells_at_once(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sqlite_store.keep_response(ANSWERED)
+    monkeypatch.delattr(Access, "read")
+
+    assert await sqlite_store.responses("sandbox", "patient-1") == (ANSWERED.resource,)
+
+
+async def test_a_store_that_is_closed_tells_no_answers(url: str) -> None:
+    store = open_store(url, SECRET)
+    await store.keep_response(ANSWERED)
+    await store.responses("sandbox", "patient-1")
+    await store.close()
+
+    with pytest.raises(StoreError, match="the store is closed"):
+        await store.responses("sandbox", "patient-1")
+
+
+async def test_a_look_waits_for_nobody_and_looks_anew_the_next_time(path: Path, sqlite_url: str) -> None:
+    looking = Looking(path)
+    with pytest.raises(sqlite3.OperationalError):
+        looking.rows("SELECT id FROM responses")
+    assert not path.exists()
+
+    await open_store(sqlite_url, SECRET).close()
+    assert looking.rows("SELECT id FROM responses") == []
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        looking.rows("DELETE FROM responses")
+    looking.close()
 
 
 @pytest.mark.parametrize(
