@@ -87,8 +87,11 @@ def line_members(record: logging.LogRecord) -> dict[str, object]:
 def _message(record: logging.LogRecord) -> str:
     if record.name not in _TRUSTED and not record.name.startswith(tuple(f"{name}." for name in _TRUSTED)):
         return f"{_LEFT_OUT} {record.filename}:{record.lineno}"
+    told = _told(record)
+    if told.isprintable():
+        return told
     # On one line, so that nobody writes a line of their own into the log.
-    return "".join(character if character.isprintable() else " " for character in _told(record))
+    return "".join(character if character.isprintable() else " " for character in told)
 
 
 def _told(record: logging.LogRecord) -> str:

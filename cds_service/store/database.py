@@ -17,6 +17,8 @@ from cds_service.errors import StoreError
 LOCK_SECONDS = 1.0
 """How long a statement waits for another writer: a clinician is waiting too."""
 
+_TRIES_EVERY = 0.001
+
 _POSTGRESQL_OPTIONS = " ".join(
     f"-c {setting}"
     for setting in (
@@ -116,7 +118,7 @@ def is_waited_for(error: Exception) -> bool:
 def _sqlite(path: Path) -> Database:
     def connected(*, reading: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            path, timeout=LOCK_SECONDS if reading else 0, isolation_level=None, check_same_thread=False
         )
         try:
             _prepare(connection, reading=reading)
@@ -159,6 +161,23 @@ def _journal_mode(connection: sqlite3.Connection) -> str:
 
 
 def _begin_immediate(connection: Connection) -> None:
+    """Become the only writer, once it is our turn.
+
+    SQLite's own wait sleeps up to 100 ms between two tries: amid workers who write all the time it may never find the
+    file free, and a clinician waits for nothing.
+    """
+    asking = connection.connection.dbapi_connection
+    give_up = monotonic() + LOCK_SECONDS
+    while monotonic() < give_up:
+        try:
+            asking.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                break
+            sleep(_TRIES_EVERY)
+        else:
+            return
+    # What is wrong is said in the library's words.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

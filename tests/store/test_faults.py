@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -110,6 +110,28 @@ async def test_a_locked_database_is_an_error_after_a_second_for_all_who_wait_and
     holder.close()
     await sqlite_store.append(ENTRY, [], [])
     assert await sqlite_store.decision(ENTRY.id) == ENTRY
+
+
+async def test_a_writer_finds_its_turn_beside_one_who_hardly_ever_lets_go(
+    sqlite_store: Store, path: Path
+) -> None:
+    over = Event()
+
+    def write_all_the_time() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            while not over.is_set():
+                other.execute("BEGIN IMMEDIATE")
+                time.sleep(0.002)
+                other.execute("COMMIT")
+
+    busy = Thread(target=write_all_the_time)
+    busy.start()
+    try:
+        for _ in range(20):
+            await sqlite_store.append(another(), [], [])
+    finally:
+        over.set()
+        busy.join()
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
