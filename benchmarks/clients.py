@@ -20,6 +20,7 @@ from typing import cast
 import uvloop
 
 CONNECTIONS = 16
+SATURATING = 64
 _WRK_SCRIPT = """
 local body, tokens, sent = nil, {}, 0
 function init(args)
@@ -144,7 +145,7 @@ async def _milliseconds(idle: asyncio.Queue[_Connection], request: bytes, due: f
     return taken
 
 
-def saturated(target: Target, seconds: int, connections: int = CONNECTIONS) -> float:
+def saturated(target: Target, seconds: int, connections: int = SATURATING) -> float:
     """Requests answered a second when there are always so many under way: by wrk where it is installed."""
     if shutil.which("wrk") is None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
