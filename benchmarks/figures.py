@@ -32,10 +32,10 @@ def yardstick() -> float:
     """
 
     def loop() -> float:
-        started, found = time.perf_counter(), {"code": 1}
+        started, found = time.perf_counter(), {"code": -1}
         for step in range(100_000):
-            if isinstance(found, dict) and found.get("code") == step:
-                found = {"code": 1}
+            if found.get("code") == step:
+                found = dict(found)
         return (time.perf_counter() - started) * 1000
 
     return min(loop() for _ in range(5))

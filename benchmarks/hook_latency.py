@@ -9,7 +9,8 @@ run and the median of the runs, as other work shares the machine.
 
 What is compared: ``token`` none (a service without clients), RS384 or ES384, each token used once, as the service
 demands. ``row``: ``disk``, where a commit is on the disk before the answer leaves, or ``memory``, the same service with
-its database on a file system in memory: the same rows, never waiting for a disk. No switch leaves the row out.
+its database on a file system in memory: the same rows, never waiting for a disk. No switch leaves the row out; ``none``
+is another service, ``bare``, which parses the same requests and does nothing with them.
 ``processor`` is the service's own processor time for a request, in all its threads and workers.
 """
 
@@ -108,8 +109,7 @@ def service(setting: Setting) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(dir=where, prefix="benchmark-") as folder:
         port = _free_port()
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", str(port)]
-        command += ["--workers", str(setting.workers)] if setting.workers > 1 else []
+        command = [sys.executable, "-m", *_served(setting, port)]
         with log.open("wb") as lines:
             process = subprocess.Popen(  # noqa: S603  our own command
                 command, cwd=ROOT, env=os.environ | _environment(setting, port, Path(folder)), stderr=lines
@@ -120,6 +120,14 @@ def service(setting: Setting) -> Iterator[Service]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _served(setting: Setting, port: int) -> list[str]:
+    if setting.row == "none":
+        quietly = ("--no-access-log", "--log-level", "warning", "--lifespan", "off")
+        return ["uvicorn", "benchmarks.bare:app", "--port", str(port), *quietly]
+    workers = ["--workers", str(setting.workers)] if setting.workers > 1 else []
+    return ["cds_service.cli", "serve", "--port", str(port), *workers]
 
 
 def _environment(setting: Setting, port: int, folder: Path) -> dict[str, str]:
@@ -242,16 +250,18 @@ def by_timetable_settings() -> tuple[Setting, ...]:
         Setting(1, 100, token, row, RATE)
         for token, row in ((None, "memory"), (None, "disk"), ("RS384", "memory"), ("ES384", "disk"))
     )
-    return (*sizes, *parts, Setting(2, 100, "RS384", "disk", RATE))
+    bare = tuple(Setting(1, size, None, "none", RATE) for size in (0, 100))
+    return (*sizes, *parts, Setting(2, 100, "RS384", "disk", RATE), *bare)
 
 
 def saturated_settings() -> tuple[Setting, ...]:
     """What is asked as fast as it is answered."""
-    return tuple(
+    ours = tuple(
         Setting(workers, 100, token, row, None)
         for workers in (1, 2)
         for token, row in ((None, "memory"), (None, "disk"), ("RS384", "disk"))
     )
+    return (*ours, Setting(1, 100, None, "none", None))
 
 
 def printed(row: dict[str, Any]) -> str:

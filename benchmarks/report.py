@@ -34,6 +34,10 @@ def hooks() -> Iterator[str]:
             what = f"a hook with {row['resources']} resources, {row['rate']:g} a second"
             yield f"| {what} | p50 {_figure(row['p50'])} ms, p99 {_figure(row['p99'])} ms |"
     for row in rows:
+        if "p50" in row and row["row"] == "none" and row["resources"]:
+            what = f"the same {row['resources']} resources parsed and answered with nothing (`benchmarks/bare.py`)"
+            yield f"| {what} | p50 {_figure(row['p50'])} ms, p99 {_figure(row['p99'])} ms |"
+    for row in rows:
         if "per_second" in row and (row["token"], row["row"]) == ("RS384", "disk"):
             processes = "one process" if row["workers"] == 1 else f"{row['workers']} processes"
             yield f"| hooks with 100 resources, {processes} saturated | {_figure(row['per_second'])} a second |"
