@@ -31,6 +31,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _NOT_STARTED = 3
 # Objects that come to be and stay, between two looks of the collector for circles.
 _SELDOM = 100_000
+# For how long a thread keeps the interpreter when another wants it.
+_TURN_SECONDS = 0.0001
 
 
 def main() -> None:
@@ -75,6 +77,8 @@ def serve(
 
 def _served(settings: Settings, listening: socket) -> int:
     """Answer requests in this process until it is told to stop. The exit status."""
+    import sys
+
     import uvicorn
 
     from cds_service.app import create_app
@@ -82,6 +86,9 @@ def _served(settings: Settings, listening: socket) -> int:
     from cds_service.operations.serving import ANSWER_SECONDS, GentleServer
     from cds_service.state import State
 
+    # The store's writer lets go of the interpreter for every row, and has to get it back from a busy event loop each
+    # time: with Python's 5 ms, a commit of many rows took seconds, and nothing else waited for anything.
+    sys.setswitchinterval(_TURN_SECONDS)
     application = create_app(settings)
     state: State = application.state.service
     config = uvicorn.Config(
