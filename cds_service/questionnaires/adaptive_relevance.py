@@ -23,7 +23,7 @@ _ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_HIDDEN = "http://hl7.org/fhir/StructureDefinition/questionnaire-hidden"
+HIDDEN = "http://hl7.org/fhir/StructureDefinition/questionnaire-hidden"
 
 
 def path_to(parent: Resource, link_id: str) -> tuple[Resource, ...]:
@@ -39,7 +39,7 @@ def path_to(parent: Resource, link_id: str) -> tuple[Resource, ...]:
 def is_hidden(item: Resource) -> bool:
     """Whether an item is never shown: it is for the record to fill."""
     return any(
-        each.get("url") == _HIDDEN and each.get("valueBoolean") is True for each in members(item, "extension")
+        each.get("url") == HIDDEN and each.get("valueBoolean") is True for each in members(item, "extension")
     )
 
 

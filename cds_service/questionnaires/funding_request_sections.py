@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cds_service.questionnaires.answer_values import is_dont_know, states_absence, value_of_answer
+from cds_service.questionnaires.answer_values import is_dont_know, states_absence
+from cds_service.questionnaires.answer_words import answer_in_words
 from cds_service.questionnaires.items import by_link_id
-from cds_service.record.dates import date_in_words
 from cds_service.record.resources import Resource, members, text
 
 NOT_KNOWN = "Not known"
@@ -48,28 +48,6 @@ def sections(questionnaire: Resource, response: Resource) -> tuple[Section, ...]
     return tuple(each for each in (Section(title, tuple(loose)), *found) if each.lines)
 
 
-def answer_in_words(answer: Resource) -> str:
-    """One answer: Yes, 3 March 2024, an option's display."""
-    found = value_of_answer(answer)
-    if found is None or is_dont_know(answer):
-        return NOT_KNOWN
-    name, value = found
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if name in {"valueDate", "valueDateTime"}:
-        return date_in_words(str(value))
-    return _complex_in_words(value) if isinstance(value, dict) else str(value)
-
-
-def _complex_in_words(value: Resource) -> str:
-    """A Coding, Reference or Attachment by its most telling name; a Quantity with its unit."""
-    if "value" in value:
-        number = f"{text(value, 'comparator') or ''}{value['value']}"
-        return f"{number} {text(value, 'unit') or text(value, 'code') or ''}".strip()
-    named = (text(value, name) for name in ("display", "title", "reference", "code", "url"))
-    return next((each for each in named if each), NOT_KNOWN)
-
-
 def _lines(group: Resource, questions: dict[str, Resource]) -> Iterator[Line]:
     return _lines_of_items(members(group, "item"), questions)
 
@@ -86,8 +64,13 @@ def _lines_of_items(items: Iterable[Resource], questions: dict[str, Resource]) -
 
 
 def _answers(item: Resource, answers: Iterable[Resource]) -> tuple[str, ...]:
-    said = tuple(answer_in_words(answer) for answer in answers)
+    said = tuple(told(answer) for answer in answers)
     return said or ((NOT_KNOWN,) if states_absence(item) else ())
+
+
+def told(answer: Resource) -> str:
+    """One answer in words, also that nobody knows or that there is none."""
+    return (not is_dont_know(answer) and answer_in_words(answer)) or NOT_KNOWN
 
 
 def _with_answers(lines: Iterable[Line]) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from cds_service.errors import ResourceNotFoundError
 from cds_service.explaining import explanation
 from cds_service.routes.replies import json_reply, page_reply
 from cds_service.state import State
+from cds_service.trust.clients import name_of
 from cds_service.web.decision_pages import decision_page
 
 
@@ -20,7 +21,7 @@ def decision_routes(state: State) -> APIRouter:
         client = await state.caller(request, f"/decisions/{decision_id}")
         store = state.opened_store()
         entry = await store.decision(decision_id) or await store.decision_of_card(decision_id)
-        if entry is None or entry.client != (client.name if client else None):
+        if entry is None or entry.client != name_of(client):
             raise ResourceNotFoundError(
                 "id", "no decision of this id", "the id of a decision or card that you got"
             )

@@ -13,6 +13,7 @@ from cds_service.hooks.feedback import feedback_items
 from cds_service.routes.replies import body_of, json_reply, parsed
 from cds_service.state import State
 from cds_service.store.entries import FeedbackItem
+from cds_service.trust.clients import name_of
 
 logger = logging.getLogger("cds_service")
 
@@ -30,7 +31,7 @@ def feedback_routes(state: State) -> APIRouter:
         client = await state.caller(request, f"/cds-services/{SERVICE_ID}/feedback")
         items = feedback_items(parsed(await body_of(request, _LARGEST_BODY)))
         kept = [FeedbackItem(**asdict(item)) for item in items]
-        new = await state.opened_store().append_feedback(client.name if client else None, kept)
+        new = await state.opened_store().append_feedback(name_of(client), kept)
         for item in new:
             state.metrics.given_feedback(item.outcome)
             logger.info("feedback on card %s: %s", item.card, item.outcome)

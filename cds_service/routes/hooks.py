@@ -26,7 +26,7 @@ from cds_service.service import Decision, OrderDecision, Terms, decide, queries_
 from cds_service.smart.handles import handle
 from cds_service.state import Clock, State
 from cds_service.store.entries import DecisionEntry, Document, IssuedCard
-from cds_service.trust.clients import Client
+from cds_service.trust.clients import Client, name_of
 from cds_service.trust.verifier import Presented, replayed
 
 logger = logging.getLogger("cds_service")
@@ -75,7 +75,7 @@ async def _decided(state: State, clock: Clock, caller: Presented, request: Reque
         # Nobody has another's server read by showing a token again.
         await caller.spend()
     read = await _read(state, asked, needed)
-    kept = await state.opened_store().responses(client.name if client else None, asked.patient_id)
+    kept = await state.opened_store().responses(name_of(client), asked.patient_id)
     with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
         decision = decide(asked, library, _terms(state, now, client, library), read, kept)
     answer = orjson.dumps(decision.response)
@@ -147,7 +147,7 @@ def _entry(
         at=now,
         hook=asked.hook,
         hook_instance=asked.instance or "",
-        client=None if client is None else client.name,
+        client=name_of(client),
         request_digest=hashlib.sha256(body).hexdigest(),
         plan_set=library.digest,
         determinations=orjson.dumps([each.extension for each in decision.decisions]).decode(),
@@ -200,7 +200,7 @@ def _form_context(
     return FormContext(
         kind=offer.kind,
         card=decision.extension["id"],
-        client=None if client is None else client.name,
+        client=name_of(client),
         patient_id=asked.patient_id,
         order=decision.order.resource,
         policy=decision.determination.policy.canonical,

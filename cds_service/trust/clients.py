@@ -44,6 +44,11 @@ class Client:
     admin: bool = False
 
 
+def name_of(client: Client | None) -> str | None:
+    """What stands in rows for who called; None in development mode, where nobody is known."""
+    return None if client is None else client.name
+
+
 def load_clients(path: Path) -> tuple[Client, ...]:
     """The clients in the file at ``path``, at least one. ClientsFileError names the first thing wrong."""
     whole = json_file(path, ClientsFileError)

@@ -21,8 +21,8 @@ from cds_service.questionnaires.funding_request import FundingRequest, funding_d
 from cds_service.questionnaires.funding_request_sections import (
     Line,
     Section,
-    answer_in_words,
     sections,
+    told,
 )
 from cds_service.record.dates import date_in_words
 from cds_service.record.orders import procedure_orders
@@ -498,7 +498,7 @@ def test_a_form_nested_without_end_is_printed_all_the_same() -> None:
     ],
 )
 def test_an_answer_is_said_in_words(value: Content, words: str) -> None:
-    assert answer_in_words(value) == words
+    assert told(value) == words
 
 
 @pytest.mark.parametrize("written", ["2024-13", "yesterday", "2024-02-30", "2024-03-03T99"])

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from cds_service.questionnaires.answer_values import value_of_answer
 from cds_service.record.resources import Resource
 from cds_service.web.forms.boxes import Dated, Measured, Written
 from cds_service.web.forms.choosing import Chosen
 from cds_service.web.forms.controls import Control, Repeated
 from cds_service.web.forms.entries import typed_decimal, typed_integer, typed_text, typed_time, typed_url
 from cds_service.web.forms.form import FormOnPage
-from cds_service.web.forms.given import Given, value_of
+from cds_service.web.forms.given import Given
 from cds_service.web.forms.items import (
     UNIT,
     UNIT_OPTION,
@@ -80,7 +81,7 @@ def _written(item: Resource, said: Given, *, unknown: bool) -> Written:
 
 def _has_lines(said: Given) -> bool:
     """Whether an answer has several lines, which a one-line box would run together."""
-    values = (value_of(answer) for answer in said.answers)
+    values = (value_of_answer(answer) for answer in said.answers)
     return any(found and isinstance(found[1], str) and {"\n", "\r"} & set(found[1]) for found in values)
 
 

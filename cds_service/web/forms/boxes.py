@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from cds_service.questionnaires.answer_values import value_of_answer
+from cds_service.questionnaires.answer_words import number_text
 from cds_service.record.resources import Resource, text
 from cds_service.web.dates import clock_text
 from cds_service.web.forms.entered import UNKNOWN, Entered, first, says_unknown, with_unknown
@@ -17,8 +19,7 @@ from cds_service.web.forms.entries import (
     typed_decimal,
     typed_moment,
 )
-from cds_service.web.forms.given import Given, value_of
-from cds_service.web.forms.words import number_text
+from cds_service.web.forms.given import Given
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Written:
         return ("", UNKNOWN) if self.dont_know else ("",)
 
     def entered(self, said: Given) -> Entered:
-        value = (value_of(said.answers[0]) or ("", ""))[1] if said.answers else ""
+        value = (value_of_answer(said.answers[0]) or ("", ""))[1] if said.answers else ""
         shown = clock_text(value) if self.element == "valueTime" and _is_clock(value) else number_text(value)
         return with_unknown({"": (shown,)}, said)
 
@@ -66,7 +67,7 @@ class Dated:
         return ("day", "month", "year", *clock, *((UNKNOWN,) if self.dont_know else ()))
 
     def entered(self, said: Given) -> Entered:
-        written = str((value_of(said.answers[0]) or ("", ""))[1]) if said.answers else ""
+        written = str((value_of_answer(said.answers[0]) or ("", ""))[1]) if said.answers else ""
         day, clock = self._local(written)
         year, month, dom = (part.lstrip("0") for part in (*day.split("-"), "", "")[:3])
         parts = {"day": (dom,), "month": (month,), "year": (year,)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cds_service.questionnaires.answer_values import value_of_answer
 from cds_service.web.forms.entered import OTHER, Entered
 from cds_service.web.forms.entries import UnreadableEntryError, plain
-from cds_service.web.forms.given import Given, value_of
+from cds_service.web.forms.given import Given
 from cds_service.web.forms.options import DONT_KNOW_OPTION, DONT_KNOW_TOKEN, Option, token
 
 
@@ -35,7 +36,7 @@ class Chosen:
         tokens = [token(answer) for answer in said.answers]
         chosen = tuple(each.token for each in self.options if each.token in tokens)
         own = [answer for answer in said.answers if token(answer) not in chosen]
-        typed = "\n".join(str((value_of(answer) or ("", ""))[1]) for answer in own)
+        typed = "\n".join(str((value_of_answer(answer) or ("", ""))[1]) for answer in own)
         return {"": chosen, OTHER: (typed,)} if self.open else {"": chosen}
 
     def given(self, entered: Entered) -> Given:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cds_service.questionnaires.answer_values import value_of_answer
 from cds_service.record.resources import Resource, members, text
 
 ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -26,7 +27,7 @@ def given(item: Resource | None) -> Given:
     """What a response item says; nothing when there is none. An answer without a value only carries items below it."""
     if item is None:
         return Given()
-    answers = tuple(answer for answer in members(item, "answer") if value_of(answer) is not None)
+    answers = tuple(answer for answer in members(item, "answer") if value_of_answer(answer) is not None)
     return Given(answers, not answers and _says_unknown(item))
 
 
@@ -54,11 +55,6 @@ def kept_where_unchanged(new: Iterable[Resource], old: Iterable[Resource]) -> tu
     return tuple(next((each for each in known if _same_value(each, answer)), answer) for answer in new)
 
 
-def value_of(answer: Resource) -> tuple[str, Any] | None:
-    """An answer's value: the name of its element (``valueCoding``) and what stands there; None without one."""
-    return next(((name, value) for name, value in answer.items() if name.startswith("value")), None)
-
-
 def is_dont_know(coding: object) -> bool:
     """Whether a Coding says that the answer is not known."""
     return (
@@ -82,7 +78,7 @@ def _without_answer(item: Resource) -> dict[str, Any]:
 
 
 def _same_value(one: Resource, other: Resource) -> bool:
-    mine, its = value_of(one), value_of(other)
+    mine, its = value_of_answer(one), value_of_answer(other)
     if mine is None or its is None or mine[0] != its[0]:
         return False
     if mine[0] == "valueCoding" and isinstance(mine[1], dict) and isinstance(its[1], dict):

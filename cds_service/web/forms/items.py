@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cds_service.questionnaires.adaptive_relevance import HIDDEN
 from cds_service.record.resources import Resource, members, text
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/"
-HIDDEN = f"{_CORE}questionnaire-hidden"
 ITEM_CONTROL = f"{_CORE}questionnaire-itemControl"
 SUPPORT_LINK = f"{_CORE}questionnaire-supportLink"
 DISPLAY_CATEGORY = f"{_CORE}questionnaire-displayCategory"

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cds_service.questionnaires.answer_values import value_of_answer
+from cds_service.questionnaires.answer_words import answer_in_words
 from cds_service.record.resources import Resource, members
 from cds_service.web.forms.form import FormOnPage
-from cds_service.web.forms.given import is_dont_know, value_of
+from cds_service.web.forms.given import is_dont_know
 from cds_service.web.forms.items import kind
-from cds_service.web.forms.words import DONT_KNOW, answer_in_words
+from cds_service.web.forms.words import DONT_KNOW
 
 # What "don't know" posts; no option's token begins like this.
 DONT_KNOW_TOKEN = "?"  # noqa: S105  not that kind of token
@@ -38,7 +40,7 @@ def options(item: Resource, form: FormOnPage) -> tuple[Option, ...]:
     """What an item offers: yes and no, its answer options, or its value set as far as that can be expanded."""
     if kind(item) == "boolean":
         return YES_NO
-    offered = [_option(each) for each in members(item, "answerOption") if value_of(each)]
+    offered = [_option(each) for each in members(item, "answerOption") if value_of_answer(each)]
     value_set = item.get("answerValueSet")
     expanded = form.codings(value_set) if isinstance(value_set, str) else None
     offered += [option_of({"valueCoding": coding}) for coding in expanded or ()]
@@ -62,7 +64,7 @@ def strays(offered: Iterable[Option], answers: Iterable[Resource]) -> Iterator[O
 
 def token(answer: Resource) -> str:
     """What an option's input posts for this answer: ``Coding:system|code``, ``string:left``."""
-    name, value = value_of(answer) or ("value", "")
+    name, value = value_of_answer(answer) or ("value", "")
     if name == "valueCoding" and isinstance(value, dict):
         return f"coding:{value.get('system', '')}|{value.get('code') or value.get('display', '')}"
     return f"{name.removeprefix('value').lower()}:{_scalar(value)}"
@@ -74,7 +76,7 @@ def option_of(answer: Resource) -> Option:
 
 
 def _option(offered: Resource) -> Option:
-    answer = dict([value_of(offered) or ("", None)])
+    answer = dict([value_of_answer(offered) or ("", None)])
     exclusive = any(
         each.get("url") == _EXCLUSIVE and each.get("valueBoolean") is True
         for each in members(offered, "extension")
