@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cds_service.errors import DiagramTooLargeError, PlanError, PlansError
-from cds_service.policies.conditions import built, comparisons
+from cds_service.policies.conditions import Comparison, built, comparisons
 from cds_service.policies.diagram import Diagram, DiagramBuilder
 from cds_service.policies.loading.documents import Document, Problems, document, shape_problems
 from cds_service.policies.loading.files import PlanFile, PlanFiles, read_files
@@ -135,7 +135,7 @@ def _read(
         return document(path, file.content, file.digest, kind)
 
     def checked() -> Document:
-        return parsed() if is_sound else _sound(parsed())
+        return parsed() if is_sound else _sound(parsed(), shared)
 
     try:
         known = shared.documents.of(file.digest, checked) if kind == "ValueSet" else checked()
@@ -144,8 +144,10 @@ def _read(
     return replace(known, file=path), ()
 
 
-def _sound(read: Document) -> Document:
+def _sound(read: Document, shared: Shared) -> Document:
     """The same document. PlansError when it is not well-shaped FHIR."""
+    if shared.sound_parts.make_up(read.resource):
+        return read
     if problems := list(shape_problems(read)):
         raise PlansError(problems)
     return read
@@ -192,9 +194,11 @@ def _criteria(
     plan: Document, reading: Reading, rules: tuple[Rule, ...], problems: Problems
 ) -> tuple[Criterion, ...]:
     """The criteria that the conditions use, in the Questionnaire's order, their numbers cut where conditions cut."""
-    used = [each for rule in rules if rule.logic is not None for each in comparisons(rule.logic)]
+    used: list[Comparison] = []
     for position, rule in enumerate(rules):
-        for name in sorted(rule.criteria - reading.criteria.keys()):
+        own = [] if rule.logic is None else list(comparisons(rule.logic))
+        used += own
+        for name in sorted({each.criterion for each in own} - reading.criteria.keys()):
             where = _condition_path(position)
             problems.add(plan.problem(where, f"%{name}", f"a criterion: {', '.join(reading.criteria)}"))
     names = {each.criterion for each in used}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from cds_service.fhirpath import Expression, parse
 from cds_service.fhirpath.ast import Call, Literal, Node, Variable, walk
@@ -19,15 +20,20 @@ def check_made(document: Document, path: str, item: Resource, expression: Expres
     if expression is None or item["type"] != "choice" or not codings:
         return
     options = [(text(coding, "system"), text(coding, "code")) for coding in codings]
-    for made in _made(expression):
+    for made in _made(expression.text):
         if not any(_agrees(made, option) for option in options):
             found = "|".join(part or "…" for part in made)
             raise document.problem(path, found, "a Coding of one of the item's options, by system and code")
 
 
-def _made(expression: Expression) -> Iterator[tuple[str | None, str | None]]:
-    """(system, code) of each Coding; None for what is not written out."""
-    for node in walk(parse(expression.text)):
+@lru_cache(4_096)
+def _made(text: str) -> tuple[tuple[str | None, str | None], ...]:
+    """(system, code) of each Coding that an expression makes; None for what is not written out."""
+    return tuple(_codings(parse(text)))
+
+
+def _codings(root: Node) -> Iterator[tuple[str | None, str | None]]:
+    for node in walk(root):
         match node:
             case Call(target=Variable(name="factory"), name="Coding", arguments=(system, code, *_)):
                 yield _written(system), _written(code)

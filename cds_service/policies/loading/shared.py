@@ -10,9 +10,13 @@ from cds_service.policies.conditions import Condition, read_condition
 from cds_service.policies.diagram import Diagram
 from cds_service.policies.domains import Domain
 from cds_service.policies.loading.documents import Document
+from cds_service.policies.loading.sound_parts import SoundParts
 from cds_service.policies.recent import Recent
 
 _MOST = 4_096
+# A part that is remembered takes a few hundred bytes, and a large plan has hundreds.
+_MOST_PARTS = 32_768
+_SMALL_PART = 1_000
 
 Types = Mapping[str, str | None]
 _ExpressionKey = tuple[str, str, frozenset[tuple[str, str | None]], frozenset[str] | None]
@@ -33,6 +37,7 @@ class Shared:
     conditions: Recent[str, Condition] = field(default_factory=lambda: Recent(_MOST))
     diagrams: Recent[DiagramKey, Diagram] = field(default_factory=lambda: Recent(_MOST))
     expressions: Recent[_ExpressionKey, Expression] = field(default_factory=lambda: Recent(_MOST))
+    sound_parts: SoundParts = field(default_factory=lambda: SoundParts(_MOST_PARTS, _SMALL_PART))
 
     def expression(
         self, text: str, context: str, types: Types, value_sets: frozenset[str] | None
