@@ -13,6 +13,7 @@ from cds_service.errors import PlanError, PlansError
 from cds_service.policies.forms import SharedForm
 from cds_service.policies.index import Index, index_of
 from cds_service.policies.listing import Listing
+from cds_service.policies.loading.checked_before import checked_before
 from cds_service.policies.loading.directory import ORGANIZATIONS, read_directory
 from cds_service.policies.loading.documents import Problems
 from cds_service.policies.loading.folder import PlanFolder
@@ -121,7 +122,8 @@ def load_library(
     folders, problems = tuple(folders), Problems()
     plans = plan_folders(folders, problems)
     directory = read_directory(folders, practices, problems)
-    read = (many if len(plans) >= MANY else few)(plans, directory, cache, problems)
+    before = checked_before(cache, folders, directory)
+    read = (many if len(plans) >= MANY else few)(plans, directory, before, problems)
     queries = queries_of(read.listings, problems)
     active = read.in_use
     forms = tuple(form for form in read.forms if form.questionnaire["status"] == "active")

@@ -18,7 +18,7 @@ from cds_service.policies.index import by_system, index_of
 from cds_service.policies.library import Library, load_library
 from cds_service.policies.listing import Listing, listing_of, read, written
 from cds_service.policies.loading.documents import Problems
-from cds_service.policies.loading.files import packed, read_files
+from cds_service.policies.loading.files import PackedFiles, compressed, read_files
 from cds_service.policies.loading.processes import MANY
 from cds_service.policies.loading.shelf import BuiltPolicies
 from cds_service.policies.recent import Recent
@@ -80,9 +80,9 @@ def library(plans: Path, cache: Path) -> Library:
     return load_library([plans], None, cache)
 
 
-def markers(cache: Path) -> dict[Path, int]:
+def notes(cache: Path) -> dict[Path, int]:
     """The files of the cache that say what was checked, and which writing of each it is."""
-    return {file: file.stat().st_ino for file in cache.rglob("*.json")}
+    return {file: file.stat().st_ino for file in cache.rglob("*.checked")}
 
 
 # checked in processes
@@ -163,25 +163,80 @@ def test_a_file_of_another_folder_laid_over_one_of_many_plans_counts(tmp_path: P
 # remembered
 
 
-def test_a_plan_that_was_checked_is_not_checked_again(plans: Path, library: Library, cache: Path) -> None:
-    before = markers(cache)
-    assert len(before) == MANY + 1
+def test_plans_that_were_checked_are_not_checked_again(plans: Path, library: Library, cache: Path) -> None:
+    before = notes(cache)
+    assert len(before) == 1
     again = load_library([plans], None, cache)
-    assert markers(cache) == before
+    assert notes(cache) == before
     assert again.listings == library.listings
     assert again.index == library.index
     assert (again.queries, again.digest) == (library.queries, library.digest)
+    for policy, one in zip(again.policies, library.policies, strict=True):
+        assert (policy.plan, policy.questionnaire, policy.codes) == (one.plan, one.questionnaire, one.codes)
 
 
-def test_few_plans_are_remembered_too(tmp_path: Path) -> None:
-    write_organizations(tmp_path / "plans", "a")
-    plan(tmp_path / "plans", "policy", "19316")
-    first = load_library([tmp_path / "plans"], None, tmp_path / "cache")
-    before = markers(tmp_path / "cache")
-    again = load_library([tmp_path / "plans"], None, tmp_path / "cache")
+def test_of_many_plans_those_that_changed_are_checked_and_the_others_are_known(tmp_path: Path) -> None:
+    plans, cache = write_many(tmp_path / "plans"), tmp_path / "cache"
+    load_library([plans], None, cache)
+    before = notes(cache)
+    edited(plan_file(plans, name_of(7)), lambda resource: resource.update(title="Another title"))
+    shutil.rmtree(plans / name_of(8))
+    plan(plans, "new", "19316")
+    again = load_library([plans], None, cache)
+    assert [each.title for each in again.listings if each.id == name_of(7)] == ["Another title"]
+    assert {each.id for each in again.listings} >= {"new", name_of(9)}
+    assert name_of(8) not in {each.id for each in again.listings}
+    assert notes(cache).keys() == before.keys()
+    assert notes(cache) != before
+    assert [each.id for each in again.policies] == [each.id for each in again.listings]
+    edited(plan_file(plans, name_of(7)), lambda resource: resource.update(colour="red"))
+    edited(plan_file(plans, "new", "Questionnaire"), lambda resource: resource.pop("publisher"))
+    with pytest.raises(PlansError) as refused:
+        load_library([plans], None, cache)
+    assert [each.path for each in refused.value.problems] == [
+        "Questionnaire.publisher",
+        "PlanDefinition.colour",
+    ]
+    # What is wrong is told again: only what is right was noted.
+    with pytest.raises(PlansError, match=r"PlanDefinition\.colour"):
+        load_library([plans], None, cache)
+
+
+def test_a_file_laid_over_one_of_many_known_plans_makes_it_another_plan(tmp_path: Path) -> None:
+    plans, over, cache = write_many(tmp_path / "plans"), tmp_path / "over", tmp_path / "cache"
+    (over / name_of(8)).mkdir(parents=True)
+    assert len(load_library([plans, over], None, cache).policies) == MANY
+    laid_over = over / name_of(8) / f"Questionnaire-{name_of(8)}.json"
+    shutil.copy(plan_file(plans, name_of(8), "Questionnaire"), laid_over)
+    edited(laid_over, lambda resource: resource.update(title="Reworded"))
+    for _ in range(2):
+        library = load_library([plans, over], None, cache)
+        assert [each.id for each in library.policies if each.questionnaire["title"] == "Reworded"] == [
+            name_of(8)
+        ]
+    edited(laid_over, lambda resource: resource.update(colour="red"))
+    with pytest.raises(PlansError) as refused:
+        load_library([plans, over], None, cache)
+    assert [(each.file, each.path) for each in refused.value.problems] == [
+        (str(laid_over), "Questionnaire.colour")
+    ]
+
+
+def test_few_plans_are_remembered_too_and_as_they_become_many(tmp_path: Path) -> None:
+    plans, cache = tmp_path / "plans", tmp_path / "cache"
+    write_organizations(plans, "a", "b")
+    plan(plans, "policy", "19316")
+    first = load_library([plans], None, cache)
+    before = notes(cache)
+    again = load_library([plans], None, cache)
     assert len(before) == 1
-    assert markers(tmp_path / "cache") == before
+    assert notes(cache) == before
     assert again.listings == first.listings
+    write_many(plans)
+    for _ in range(2):
+        library = load_library([plans], None, cache)
+        assert [each.id for each in library.policies] == [each.id for each in library.listings]
+        assert first.listings[0] in library.listings
 
 
 @pytest.mark.parametrize("kind", ["PlanDefinition", "Questionnaire"])
@@ -193,9 +248,9 @@ def test_a_plan_that_changed_is_checked_whole_even_when_it_is_no_longer_than_bef
     load_library([tmp_path / "plans"], None, tmp_path / "cache")
     file = plan_file(tmp_path / "plans", "policy", kind)
     file.write_text(file.read_text().replace('"publisher"', '"publishes"'))
-    with pytest.raises(PlansError, match=f"{kind}.publishes"):
-        load_library([tmp_path / "plans"], None, tmp_path / "cache")
-    assert len(markers(tmp_path / "cache")) == 1
+    for _ in range(2):
+        with pytest.raises(PlansError, match=f"{kind}.publishes"):
+            load_library([tmp_path / "plans"], None, tmp_path / "cache")
 
 
 def test_plans_are_checked_again_when_the_commissioners_change(tmp_path: Path) -> None:
@@ -203,25 +258,46 @@ def test_plans_are_checked_again_when_the_commissioners_change(tmp_path: Path) -
     write_organizations(plans, "a")
     plan(plans, "policy", "19316")
     load_library([plans], None, tmp_path / "cache")
+    before = notes(tmp_path / "cache")
     write_organizations(plans, "a", "b")
     load_library([plans], None, tmp_path / "cache")
-    assert len(markers(tmp_path / "cache")) == 2
+    assert notes(tmp_path / "cache").keys() == before.keys()
+    assert notes(tmp_path / "cache") != before
     write_organizations(plans, "b")
     with pytest.raises(PlansError, match="useContext"):
         load_library([plans], None, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'[{"id": "policy"}, {}]'])
-def test_a_torn_note_is_no_note(tmp_path: Path, torn: bytes) -> None:
-    plans, cache = tmp_path / "plans", tmp_path / "cache"
-    write_organizations(plans, "a")
-    plan(plans, "policy", "19316")
-    load_library([plans], None, cache)
-    (marker,) = markers(cache)
-    whole = marker.read_bytes()
-    marker.write_bytes(torn)
-    assert load_library([plans], None, cache).listings[0].id == "policy"
-    assert marker.read_bytes() == whole
+def torn_notes(whole: bytes) -> list[bytes]:
+    """Notes that a fault of the disk left: empty, cut off, with another byte in the first, the second, the last line."""
+    start, middle = len(whole) - len(whole.partition(b"{")[2]), whole.rindex(b"}") // 2
+    places = (0, start + 20, middle, len(whole) - 5)
+    changed = [whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :] for place in places]
+    return [b"", whole[:20], whole[:middle], whole[:-1], b"[]" + whole, *changed]
+
+
+def test_a_torn_note_is_no_note(plans: Path, tmp_path: Path) -> None:
+    """The plans are good, so what is loaded is right only when nothing of the note counts."""
+    few, cache = tmp_path / "plans", tmp_path / "cache"
+    write_organizations(few, "a")
+    plan(few, "policy", "19316")
+    load_library([few], None, cache)
+    (note,) = notes(cache)
+    whole = note.read_bytes()
+    for torn in torn_notes(whole):
+        note.write_bytes(torn)
+        assert load_library([few], None, cache).listings[0].id == "policy"
+        assert note.read_bytes() == whole
+
+
+def test_torn_contents_are_not_built_from(tmp_path: Path) -> None:
+    plans, cache = write_many(tmp_path / "plans"), tmp_path / "cache"
+    first = load_library([plans], None, cache)
+    (note,) = notes(cache)
+    whole = note.read_bytes()
+    note.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    again = load_library([plans], None, cache)
+    assert [each.plan for each in again.policies] == [each.plan for each in first.policies]
 
 
 def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
@@ -231,7 +307,7 @@ def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     cache.mkdir()
     cache.chmod(0o777)
     assert len(load_library([tmp_path / "plans"], None, cache).policies) == 1
-    assert markers(cache) == {}
+    assert notes(cache) == {}
 
 
 def test_an_entry_is_read_as_it_was_written(library: Library) -> None:
@@ -242,11 +318,16 @@ def test_an_entry_is_read_as_it_was_written(library: Library) -> None:
 # built when asked for
 
 
+def packed(library: Library, count: int) -> tuple[list[PackedFiles], dict[bytes, bytes]]:
+    """The files of the first policies, and their contents."""
+    plans = [read_files(Path(each.folder), (), Problems()) for each in library.listings[:count]]
+    contents = [compressed(each, set()) for each in plans]
+    return [each.packed for each in plans], {key: each for some in contents for key, each in some.items()}
+
+
 def shelf(plans: Path, library: Library, kept: int) -> BuiltPolicies:
     """The first three policies, of which ``kept`` stay built."""
-    held = [packed(read_files(Path(each.folder), (), Problems()), set()) for each in library.listings[:3]]
-    contents = {digest: content for _, some in held for digest, content in some.items()}
-    files = [each for each, _ in held]
+    files, contents = packed(library, 3)
     return BuiltPolicies(library.listings[:3], files, contents, library.directory, kept)
 
 
@@ -263,9 +344,8 @@ def test_there_is_one_object_for_a_policy_that_somebody_holds(plans: Path, libra
 
 
 def test_anything_but_the_policy_that_was_listed_is_a_bug(plans: Path, library: Library) -> None:
-    held = [packed(read_files(Path(each.folder), (), Problems()), set()) for each in library.listings[:2]]
-    contents = {digest: content for _, some in held for digest, content in some.items()}
-    exchanged = BuiltPolicies(library.listings[:2], [held[1][0], held[0][0]], contents, library.directory)
+    files, contents = packed(library, 2)
+    exchanged = BuiltPolicies(library.listings[:2], files[::-1], contents, library.directory)
     with pytest.raises(RuntimeError, match="not what was checked"):
         exchanged[0]
 
@@ -348,6 +428,94 @@ def test_a_broken_value_set_is_named_in_every_plan_that_holds_it(
     assert [(Path(each.file).parent.name, each.path) for each in refused.value.problems] == [
         ("one", path),
         ("two", path),
+    ]
+
+
+def proved(expression: str) -> dict[str, Any]:
+    """The usual criterion, proved by an expression."""
+    url = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-initialExpression"
+    item = boolean("shown")
+    item["extension"].append(
+        {"url": url, "valueExpression": {"language": "text/fhirpath", "expression": expression}}
+    )
+    return item
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ("%clinical.reasonCode.exist()", "item[1].extension[1].valueExpression.expression"),
+        ("%clinical.reasonCodes.exists()", "item[1].extension[1].valueExpression.expression"),
+        ("%clinical.reasonCode", "item[1]"),
+    ],
+    ids=["no such function", "no such element", "no such answer"],
+)
+def test_one_wrong_expression_is_named_in_a_questionnaire_that_is_another_ones_but_for_it(
+    tmp_path: Path, wrong: str, path: str
+) -> None:
+    write_organizations(tmp_path, "a")
+    right = "%clinical.reasonCode.exists()"
+    rules = [rule("yes", "eligible", "%shown and %other"), rule("no", "not-normally-funded")]
+    for name, expression in (("one", right), ("two", wrong), ("three", right)):
+        items = [proved(right) | {"linkId": "other"}, proved(expression)]
+        write_plan(tmp_path, name, rules, items)
+    with pytest.raises(PlansError) as refused:
+        load_library([tmp_path])
+    # The condition that names the criterion is wrong with it.
+    assert {Path(each.file).parent.name for each in refused.value.problems} == {"two"}
+    assert refused.value.problems[0].path == f"Questionnaire.{path}"
+
+
+def test_a_context_that_another_questionnaire_declares_is_none_of_this_one(tmp_path: Path) -> None:
+    """The same items, the same expression, sound in every part: only what may be named differs."""
+    write_organizations(tmp_path, "a")
+    rules = [rule("yes", "eligible", "%shown"), rule("no", "not-normally-funded")]
+    for name in ("one", "two"):
+        write_plan(tmp_path, name, rules, [proved("%clinical.reasonCode.exists()")])
+    edited(plan_file(tmp_path, "two", "Questionnaire"), lambda each: each.pop("extension"))
+    with pytest.raises(PlansError, match="clinical") as refused:
+        load_library([tmp_path])
+    assert {Path(each.file).parent.name for each in refused.value.problems} == {"two"}
+
+
+def test_a_rule_that_is_wrong_beside_rules_of_another_plan_is_named(tmp_path: Path) -> None:
+    write_organizations(tmp_path, "a")
+    rules = [rule("yes", "eligible", "%shown"), rule("no", "not-normally-funded")]
+    for name in ("one", "two"):
+        write_plan(tmp_path, name, rules, [boolean("shown")])
+    edited(
+        plan_file(tmp_path, "two"), lambda each: each["action"][0]["action"][1].update(colour="red", title=3)
+    )
+    with pytest.raises(PlansError) as refused:
+        load_library([tmp_path])
+    assert [(Path(each.file).parent.name, each.path) for each in refused.value.problems] == [
+        ("two", "PlanDefinition.action[0].action[1].title"),
+        ("two", "PlanDefinition.action[0].action[1].colour"),
+    ]
+
+
+def test_a_value_set_of_the_same_codes_but_one_that_is_wrong_is_named(tmp_path: Path) -> None:
+    write_organizations(tmp_path, "a")
+    rules = [rule("yes", "eligible", "%shown"), rule("no", "not-normally-funded")]
+    for name in ("one", "two"):
+        write_plan(tmp_path, name, rules, [boolean("shown")])
+        codes = [{"system": "http://snomed.info/sct", "code": code} for code in ("71388002", "363680008")]
+        if name == "two":
+            codes[1]["code"] = "363680009"
+        concepts = [{"system": each["system"], "concept": [{"code": each["code"]}]} for each in codes]
+        shared: dict[str, Any] = {
+            "resourceType": "ValueSet",
+            "id": "shared",
+            "url": f"{OURS}/ValueSet/shared",
+            "status": "draft",
+            "compose": {"include": concepts},
+            "expansion": {"timestamp": "2026-01-01", "contains": codes},
+        }
+        (tmp_path / name / "ValueSet-shared.json").write_text(json.dumps(shared))
+    with pytest.raises(PlansError) as refused:
+        load_library([tmp_path])
+    assert [(Path(each.file).parent.name, each.path) for each in refused.value.problems] == [
+        ("two", "ValueSet.expansion.contains[1].code")
     ]
 
 

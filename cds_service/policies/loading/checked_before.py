@@ -1,8 +1,8 @@
 """Which plans this very program found good before, so that unchanged ones need not be checked again.
 
-One small JSON file for each plan, named for the digests of its files, of the program and of the directory of
-commissioners: when any of them changes it is not found, and the plan is checked whole. It holds what the plan is found by
-and no more; policies are always built from the plan's own files. It may be deleted at any time.
+One file for each set of plans folders: what each plan is found by, under the digest of its files, and the files'
+contents, packed. It counts for one program and one directory of commissioners. A plan is known when its files, read
+again, hold what they held; anything else is checked whole. The file may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from sys import version as python_version
+from typing import Any, BinaryIO
 
 from cds_service.policies.index import Codes
 from cds_service.policies.listing import Listing, read, written
@@ -27,44 +29,104 @@ _DEPENDENCIES = ("fhir.resources", "fhir-core", "pydantic", "pydantic-core")
 
 @dataclass(frozen=True)
 class CheckedBefore:
-    """The plans that were checked, in a ``folder`` that belongs to one program and one directory."""
+    """The plans that were checked, and their files' packed ``contents`` by sha256. Empty, and written nowhere, without
+    a ``file``.
 
-    folder: Path
+    ``plans``: digest of the files → entry as ``listing.written`` writes it (None: a shared form), place in ``codes``.
+    ``program``: the digest of all that a check depends on besides the plan.
+    """
 
-    def found(self, digest: str, plan: str) -> tuple[Listing, Codes] | None:
-        """The entry and the order codes of the plan in folder ``plan``; None when it was not checked before."""
-        try:
-            listing, codes = json.loads(self._file(digest).read_bytes())
-            return read(listing, plan), tuple((system, tuple(values)) for system, values in codes)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    file: Path | None
+    program: str
+    plans: Mapping[str, tuple[dict[str, Any] | None, int]] = field(default_factory=dict)
+    codes: tuple[Codes, ...] = ()
+    contents: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    def found(self, digest: str, folder: str) -> tuple[Listing | None, Codes] | None:
+        """The entry (None: a shared form) and the order codes of the plan in a folder; None when it was not checked."""
+        if digest not in self.plans:
             return None
+        members, place = self.plans[digest]
+        return None if members is None else read(members, folder), self.codes[place]
 
-    def note(self, digest: str, listing: Listing, codes: Codes) -> None:
-        """Write down that a plan was checked. A disk that is full or read-only costs time at the next start, no more."""
-        file = self._file(digest)
-        unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-        try:
-            file.parent.mkdir(mode=0o700, exist_ok=True)
-            unfinished.write_text(json.dumps([written(listing), codes]))
-            unfinished.replace(file)
-        except OSError:
+    def note(
+        self, plans: Mapping[str, tuple[Listing | None, Codes]], contents: Mapping[bytes, bytes]
+    ) -> None:
+        """Write down the plans that are good now, by their digests, instead of those before.
+
+        A disk that is full or read-only costs time at the next start, no more.
+        """
+        if self.file is None or plans.keys() == self.plans.keys():
             return
+        unfinished = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+        try:
+            with unfinished.open("wb") as file:
+                _write(file, [_header(self.program, plans, contents), *contents.values()])
+            unfinished.replace(self.file)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
 
-    def _file(self, digest: str) -> Path:
-        return self.folder / digest[:2] / f"{digest}.json"
 
+def checked_before(cache: Path | None, folders: Iterable[Path], directory: Directory) -> CheckedBefore:
+    """The plans of these folders checked before that a cache folder tells of.
 
-def checked_before(cache: Path | None, directory: Directory) -> CheckedBefore | None:
-    """The plans checked before that a cache folder tells of; None without one that nobody else can write to."""
+    None of them without a cache folder, or with one that somebody else can write to.
+    """
     if cache is None:
-        return None
-    folder = cache / "plans" / sha256(f"{_program()}{_digest_of(directory)}".encode()).hexdigest()
+        return CheckedBefore(None, "")
+    program = sha256(f"{_program()}{_digest_of(directory)}".encode()).hexdigest()
+    where = sha256("\0".join(str(folder.absolute()) for folder in folders).encode()).hexdigest()
+    file = cache / "plans" / f"{where}.checked"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = all(_is_ours(each.stat()) for each in (cache, folder.parent, folder))
-    except OSError:
-        return None
-    return CheckedBefore(folder) if kept else None
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not all(_is_ours(each.stat()) for each in (cache, file.parent)):
+            return CheckedBefore(None, program)
+        with file.open("rb") as noted:
+            return _read(noted, file, program)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return CheckedBefore(file, program)
+
+
+# the file: sha256 of all that follows; a line of JSON; the contents one after the other
+
+
+def _header(
+    program: str, plans: Mapping[str, tuple[Listing | None, Codes]], contents: Mapping[bytes, bytes]
+) -> bytes:
+    places: dict[Codes, int] = {}
+    noted = {
+        digest: (listing and written(listing), places.setdefault(codes, len(places)))
+        for digest, (listing, codes) in plans.items()
+    }
+    sizes = [(digest.hex(), len(content)) for digest, content in contents.items()]
+    header = {"program": program, "plans": noted, "codes": list(places), "contents": sizes}
+    return json.dumps(header).encode() + b"\n"
+
+
+def _write(file: BinaryIO, parts: Iterable[bytes]) -> None:
+    digest = sha256()
+    file.write(digest.digest())
+    for part in parts:
+        digest.update(part)
+        file.write(part)
+    file.seek(0)
+    file.write(digest.digest())
+
+
+def _read(noted: BinaryIO, file: Path, program: str) -> CheckedBefore:
+    """What is noted for this program; nothing when it is another's. ValueError, LookupError, TypeError: it is torn."""
+    expected, line = noted.read(sha256().digest_size), noted.readline()
+    digest, header = sha256(line), json.loads(line)
+    if header["program"] != program:
+        return CheckedBefore(file, program)
+    contents = {}
+    for name, size in header["contents"]:
+        content = contents[bytes.fromhex(name)] = noted.read(size)
+        digest.update(content)
+    if digest.digest() != expected:
+        raise ValueError(file)
+    codes = tuple(tuple((system, tuple(values)) for system, values in each) for each in header["codes"])
+    return CheckedBefore(file, program, header["plans"], codes, contents)
 
 
 def _is_ours(status: os.stat_result) -> bool:
@@ -72,7 +134,7 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _program() -> str:
-    """The digest of all that a check depends on besides the plan and the directory: our code and what it stands on."""
+    """The digest of what a check depends on besides the plan and the directory: our code and what it stands on."""
     digest = sha256(python_version.encode())
     for name in _DEPENDENCIES:
         digest.update(f"{name} {version(name)}\0".encode())

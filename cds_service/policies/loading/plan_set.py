@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import chain
 from typing import TypeVar, cast
 
 from cds_service.policies.forms import SharedForm
 from cds_service.policies.index import Codes, by_system
 from cds_service.policies.listing import Listing, listing_of
-from cds_service.policies.loading.checked_before import checked_before
+from cds_service.policies.loading.checked_before import CheckedBefore
 from cds_service.policies.loading.checking import Checked, Checker
 from cds_service.policies.loading.documents import Problems
-from cds_service.policies.loading.files import PlanFiles
+from cds_service.policies.loading.files import PlanFiles, read_files
 from cds_service.policies.loading.folder import PlanFolder
 from cds_service.policies.loading.form import read_form
 from cds_service.policies.loading.processes import all_listed
@@ -47,18 +47,23 @@ class PlanSet:
 
 
 def few(
-    folders: Sequence[PlanFolder], directory: Directory, cache: Path | None, problems: Problems
+    folders: Sequence[PlanFolder], directory: Directory, before: CheckedBefore, problems: Problems
 ) -> PlanSet:
     """The plans of these folders, problems noted, each policy built here and now."""
-    checker = Checker(directory, checked_before(cache, directory))
-    plans: list[PlanFiles] = []
+    checker = Checker(directory)
+    digests: list[str] = []
     policies: list[Policy] = []
     forms: list[SharedForm] = []
+    good: dict[str, tuple[Listing | None, Codes]] = {}
     for folder in folders:
-        plan, policy = checker.policy(folder, problems)
-        plans.append(plan)
-        policies += [] if policy is None else [policy]
+        plan, policy = checker.policy(folder, problems, before)
+        digest = plan.packed.digest
+        digests.append(digest)
         forms += _forms(plan, problems)
+        if policy is not None:
+            policies.append(policy)
+            good[digest] = listing_of(policy), by_system(policy.codes)
+    before.note(good, {})
     active = tuple(policy for policy in policies if policy.plan["status"] == "active")
     in_use = InUse(
         listings=tuple(map(listing_of, active)),
@@ -66,27 +71,31 @@ def few(
         policies=active,
         questions={policy.canonical: Questions(policy) for policy in active},
     )
-    return PlanSet(
-        tuple(map(listing_of, policies)), in_use, tuple(forms), tuple(plan.digest for plan in plans)
-    )
+    return PlanSet(tuple(map(listing_of, policies)), in_use, tuple(forms), tuple(digests))
 
 
 def many(
-    folders: Sequence[PlanFolder], directory: Directory, cache: Path | None, problems: Problems
+    folders: Sequence[PlanFolder], directory: Directory, before: CheckedBefore, problems: Problems
 ) -> PlanSet:
-    """The plans of these folders, problems noted, checked in several processes; policies are built when asked for."""
+    """The plans of these folders, problems noted; policies are built when asked for.
+
+    Those that hold what they held before are known; the others are checked, in several processes if they are many.
+    """
     contents: dict[bytes, bytes] = {}
     same: dict[object, object] = {}
+    known = dict(_unchanged(folders, before))
+    others = [(place, folder) for place, folder in enumerate(folders) if place not in known]
     found: list[Checked] = []
-    for checked in all_listed(folders, directory, cache):
+    for checked in chain(known.values(), all_listed(others, directory)):
         contents |= {digest: each for digest, each in checked.contents.items() if digest not in contents}
         found.append(_without_repeats(checked, same))
     found.sort(key=lambda checked: checked.place)
+    before.note({each.digest: (each.listing, each.codes) for each in found if not each.refused}, contents)
     forms: list[SharedForm] = []
     for checked in found:
         for problem in checked.problems:
             problems.add(problem)
-        if checked.is_form and not checked.problems:
+        if checked.listing is None and not checked.problems and checked.files.is_form:
             forms += _forms(checked.files.unpacked(contents.__getitem__), problems)
     return PlanSet(
         tuple(checked.listing for checked in found if checked.listing),
@@ -94,6 +103,19 @@ def many(
         tuple(forms),
         tuple(checked.digest for checked in found),
     )
+
+
+def _unchanged(folders: Sequence[PlanFolder], before: CheckedBefore) -> Iterator[tuple[int, Checked]]:
+    """The plans that were checked before and whose contents are at hand, by place."""
+    for place, folder in enumerate(folders if before.contents else ()):
+        problems = Problems()
+        files = read_files(folder.path, folder.overlays, problems).packed
+        contents = {each: before.contents[each] for _, each in files.files if each in before.contents}
+        if problems.found or not all(each in contents for _, each in files.files):
+            continue
+        digest = files.digest
+        if known := before.found(digest, files.folder):
+            yield place, Checked(place, files, digest, *known, refused=(), contents=contents)
 
 
 def _in_use(found: Iterable[Checked], contents: Mapping[bytes, bytes], directory: Directory) -> InUse:
@@ -106,7 +128,7 @@ def _in_use(found: Iterable[Checked], contents: Mapping[bytes, bytes], directory
 
 
 def _forms(plan: PlanFiles, problems: Problems) -> list[SharedForm]:
-    form = read_form(plan, problems, Shared()) if plan.is_form else None
+    form = read_form(plan, problems, Shared()) if plan.packed.is_form else None
     return [] if form is None else [form]
 
 

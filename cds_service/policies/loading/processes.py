@@ -15,7 +15,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from cds_service.policies.loading.checking import Checked
+from cds_service.policies.loading.checking import Checked, Checker
 from cds_service.policies.loading.folder import PlanFolder
 from cds_service.record.commissioners import Directory
 
@@ -26,18 +26,20 @@ _ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Work:
-    """What one process checks: plan folders with their places, against a directory; ``cache`` as for ``load_library``."""
+    """What one process checks: plan folders with their places, against a directory."""
 
     folders: tuple[tuple[int, PlanFolder], ...]
     directory: Directory
-    cache: Path | None
 
 
-def all_listed(folders: Sequence[PlanFolder], directory: Directory, cache: Path | None) -> Iterator[Checked]:
-    """Every plan, checked, in the order in which they become known."""
-    count = min(len(os.sched_getaffinity(0)), len(folders))
-    numbered = tuple(enumerate(folders))
-    started = [_started(Work(numbered[part::count], directory, cache)) for part in range(count)]
+def all_listed(folders: Sequence[tuple[int, PlanFolder]], directory: Directory) -> Iterator[Checked]:
+    """The plans of these folders with their places, checked, in the order in which they become known."""
+    if len(folders) < MANY:
+        checker = Checker(directory)
+        yield from (checker.listed(place, folder) for place, folder in folders)
+        return
+    count = len(os.sched_getaffinity(0))
+    started = [_started(Work(tuple(folders[part::count]), directory)) for part in range(count)]
     try:
         yield from _received([connection for connection, _ in started], len(folders))
     finally:

@@ -6,7 +6,6 @@ import gc
 import sys
 from multiprocessing.connection import Connection
 
-from cds_service.policies.loading.checked_before import checked_before
 from cds_service.policies.loading.checking import Checker
 from cds_service.policies.loading.processes import Work
 
@@ -15,7 +14,7 @@ def main() -> None:
     """Check what the connection hands over and send each plan's result as soon as it is known."""
     connection = Connection(int(sys.argv[1]))
     work: Work = connection.recv()
-    checker = Checker(work.directory, checked_before(work.cache, work.directory))
+    checker = Checker(work.directory)
     # What a check makes is freed without it, and looking for circles takes a seventh of the time.
     gc.disable()
     for place, folder in work.folders:
