@@ -128,7 +128,20 @@ class DiagramBuilder:
 
     def restricted(self, ref: Ref, level: int, cell: int) -> Ref:
         """The diagram once the criterion at ``level`` is known to lie in ``cell``."""
-        return self.copied(self, ref, lambda at: cell if at == level else None, lambda value: value)
+        done: dict[Ref, Ref] = {}
+
+        def build(old: Ref) -> Ref:
+            if self._level(old) > level:
+                return old
+            if old not in done:
+                at, children = self._nodes[old]
+                is_known = at == level
+                done[old] = (
+                    children[cell] if is_known else self.node(at, [build(child) for child in children])
+                )
+            return done[old]
+
+        return build(ref)
 
     def copied(
         self,

@@ -7,6 +7,8 @@ can matter, and beyond that by how much each question alone narrows the outcomes
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from math import log2
 
@@ -40,7 +42,8 @@ def ranked(diagram: Diagram, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """The levels that a diagram's value turns on, best question first."""
     if len(diagram.support()) <= EXACT:
         return Strategy(diagram, sizes).order()
-    return tuple(sorted(diagram.support(), key=lambda level: (-_gain(diagram, sizes, level), level)))
+    bits = gains(diagram, sizes)
+    return tuple(sorted(bits, key=lambda level: (-bits[level], level)))
 
 
 class Strategy:
@@ -93,25 +96,33 @@ class Strategy:
         return known
 
 
-def _gain(diagram: Diagram, sizes: tuple[int, ...], level: int) -> float:
-    """How many bits of the outcome a question alone gives on average."""
-    after = [
-        _entropy(_chances(restricted(diagram, sizes, {level: cell}, lambda value: value), sizes))
-        for cell in range(sizes[level])
-    ]
-    return round(_entropy(_chances(diagram, sizes)) - sum(after) / len(after), 9)
+def gains(diagram: Diagram, sizes: tuple[int, ...]) -> dict[int, float]:
+    """Level → how many bits of the value its question alone gives on average, every cell being equally likely.
 
-
-def _chances(diagram: Diagram, sizes: tuple[int, ...]) -> dict[int, float]:
-    """How likely each leaf is when every cell of every criterion is equally likely."""
-    reached = {diagram.root: 1.0}
+    Whether a node is reached turns on earlier levels only. So what comes of one cell is what comes of all ways, with the
+    cell's own branch in place of all branches of the level's nodes: one pass up and one down tell it for all levels.
+    """
+    values = sorted({child for children in diagram.children for child in children if child < 0})
+    chances: dict[Ref, list[float]] = {
+        each: [1.0 if each == value else 0.0 for value in values] for each in values
+    }
     # Nodes are numbered from the root downwards, but a node may be met before a parent that stands further down.
-    for ref in sorted(range(len(diagram)), key=lambda node: diagram.levels[node]):
-        share = reached.get(ref, 0.0) / sizes[diagram.levels[ref]]
-        for child in diagram.children[ref]:
-            reached[child] = reached.get(child, 0.0) + share
-    return {ref: chance for ref, chance in reached.items() if ref < 0}
+    downwards = sorted(range(len(diagram)), key=lambda node: diagram.levels[node])
+    for ref in reversed(downwards):
+        branches = [chances[child] for child in diagram.children[ref]]
+        chances[ref] = [sum(each) / len(branches) for each in zip(*branches, strict=True)]
+    after = {level: [list(chances[diagram.root]) for _ in range(sizes[level])] for level in diagram.levels}
+    reached: defaultdict[Ref, float] = defaultdict(float, {diagram.root: 1.0})
+    for ref in downwards:
+        level, children = diagram.at(ref)
+        share, anyhow = reached[ref], chances[ref]
+        for child, cell in zip(children, after[level], strict=True):
+            reached[child] += share / len(children)
+            for place, chance in enumerate(chances[child]):
+                cell[place] += share * (chance - anyhow[place])
+    now = _entropy(chances[diagram.root])
+    return {level: round(now - sum(map(_entropy, cells)) / len(cells), 9) for level, cells in after.items()}
 
 
-def _entropy(chances: dict[int, float]) -> float:
-    return -sum(chance * log2(chance) for chance in chances.values() if chance > 0)
+def _entropy(chances: Iterable[float]) -> float:
+    return -sum(chance * log2(chance) for chance in chances if chance > 0)

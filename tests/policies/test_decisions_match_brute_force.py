@@ -5,8 +5,10 @@ The reference tries every completion of the unknowns, one after another, with ru
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import log2
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from cds_service.policies.conditions import Comparison, Condition, Logic, built
 from cds_service.policies.diagram import Diagram, DiagramBuilder, leaf, restricted
 from cds_service.policies.domains import BooleanDomain, ChoiceDomain, Domain, NumberDomain
-from cds_service.policies.questions import EXACT, Strategy, ranked
+from cds_service.policies.questions import EXACT, Strategy, gains, ranked
 
 NAMES = ("a", "b", "c", "d", "e")
 OPTIONS = ("x", "y", "z")
@@ -216,3 +218,35 @@ def _least_average(diagram: Diagram, sizes: tuple[int, ...], known: dict[int, in
         for level, size in enumerate(sizes)
         if level not in known
     )
+
+
+@given(policies())
+def test_a_question_tells_as_much_as_the_completions_with_each_of_its_answers(
+    policy: tuple[dict[str, Domain], list[Condition]],
+) -> None:
+    domains, rules = policy
+    sizes = tuple(domain.size for domain in domains.values())
+    diagram = diagram_of(domains, rules)
+    assume(diagram.support())
+    ends = {cells: _end(diagram, cells) for cells in product(*map(range, sizes))}
+
+    told = gains(diagram, sizes)
+
+    assert told.keys() == diagram.support()
+    for level, bits in told.items():
+        left = [
+            _bits([end for cells, end in ends.items() if cells[level] == cell])
+            for cell in range(sizes[level])
+        ]
+        assert abs(bits - (_bits(list(ends.values())) - sum(left) / len(left))) < 1e-8
+
+
+def _end(diagram: Diagram, cells: tuple[int, ...]) -> int:
+    """The leaf that everything known leads to."""
+    (end,) = diagram.reachable_leaves(cells.__getitem__)
+    return end
+
+
+def _bits(ends: list[int]) -> float:
+    """How uncertain it is which of these equally likely ends comes."""
+    return -sum(count / len(ends) * log2(count / len(ends)) for count in Counter(ends).values())
