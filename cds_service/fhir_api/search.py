@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cds_service.errors import RequestError
+from cds_service.fhir_api.artefacts import Artefact
 from cds_service.fhir_api.search_parameters import Filter, search_filter
 from cds_service.fhir_api.subsets import SUMMARIES, subset
 from cds_service.record.resources import Resource
@@ -98,15 +99,15 @@ def page_token(offset: int) -> str:
     return base64.urlsafe_b64encode(f"{offset:06}".encode()).decode()
 
 
-def searchset(search: Search, resources: Iterable[Resource], base_url: str, resource_type: str) -> Resource:
+def searchset(search: Search, held: Iterable[Artefact], base_url: str, resource_type: str) -> Resource:
     """The Bundle of one page. ``base_url`` is that of the FHIR API, without a final slash."""
-    found = [each for each in resources if all(wanted.holds(each) for wanted in search.filters)]
+    found = [each for each in held if all(wanted.holds(each.found_by) for wanted in search.filters)]
     counting = search.view.summary == "count" or search.count == 0
     page = [] if counting else found[search.offset : search.offset + search.count]
     entries: list[dict[str, Any]] = [
         {
-            "fullUrl": f"{base_url}/{resource_type}/{each['id']}",
-            "resource": subset(each, search.view.summary, search.view.elements),
+            "fullUrl": f"{base_url}/{resource_type}/{each.found_by['id']}",
+            "resource": subset(each.resource(), search.view.summary, search.view.elements),
             "search": {"mode": "match"},
         }
         for each in page

@@ -17,7 +17,8 @@ class Listing:
     """A policy's entry in the index. ``queries``: name, template. ``redirects``: URLs, versions left out.
 
     ``period``: start and end as the plan writes them; ``starts`` and ``ends`` the days that they mean.
-    ``form``: the canonical of the shared form that an individual request is made on.
+    ``value_sets``: the URLs of those that its expressions may name. ``form``: the canonical of the shared form that an
+    individual request is made on.
     """
 
     folder: str
@@ -30,6 +31,9 @@ class Listing:
     starts: date | None
     ends: date | None
     questionnaire_url: str
+    questionnaire_title: str
+    questionnaire_status: str
+    value_sets: tuple[str, ...]
     queries: tuple[tuple[str, str], ...]
     redirects: tuple[str, ...]
     form: str | None
@@ -70,6 +74,9 @@ def listing_of(policy: Policy) -> Listing:
         starts=policy.starts,
         ends=policy.ends,
         questionnaire_url=policy.questionnaire_url,
+        questionnaire_title=policy.questionnaire["title"],
+        questionnaire_status=policy.questionnaire["status"],
+        value_sets=tuple(policy.value_sets.codes),
         queries=tuple(policy.queries.items()),
         redirects=tuple(sorted(policy.redirect_targets)),
         form=policy.route.form if policy.route else None,
@@ -88,6 +95,6 @@ def written(listing: Listing) -> dict[str, Any]:
 def read(members: Mapping[str, Any], folder: str) -> Listing:
     """The entry that ``written`` wrote."""
     days = {name: None if members[name] is None else date.fromisoformat(members[name]) for name in _DAYS}
-    lists = {name: tuple(members[name]) for name in ("period", "redirects")}
+    lists = {name: tuple(members[name]) for name in ("period", "redirects", "value_sets")}
     queries = tuple((name, query) for name, query in members["queries"])
     return Listing(folder=folder, **{**members, **days, **lists, "queries": queries})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
@@ -16,6 +17,7 @@ from cds_service.fhir_api.operations import OPERATIONS
 from cds_service.fhir_api.parameters import inputs_of_body, inputs_of_query
 from cds_service.fhir_api.search import search_of, searchset, view_of
 from cds_service.fhir_api.subsets import subset
+from cds_service.record.resources import Resource
 from cds_service.routes.fhir_calls import Call
 from cds_service.routes.fhir_formats import refuse_other_formats, wants_strict
 from cds_service.routes.fhir_operations import ANSWERS
@@ -37,16 +39,20 @@ def fhir_routes(state: State, clock: Clock) -> APIRouter:
 
 
 def _shelf(state: State) -> Callable[[], Artefacts]:
-    """What is served of the policy set in use, made once for each set."""
+    """What is served of the policy set in use, made once for each set. To be asked for in a worker thread: a large set
+    has thousands of value sets to read.
+    """
     made: dict[str, Artefacts] = {}
+    turn = Lock()
 
     def held() -> Artefacts:
         library = state.loaded_library()
-        shelf = made.get(library.digest)
-        if shelf is None:
-            shelf = artefacts(published(library, state.settings), state.settings.public_url)
-            made.clear()
-            made[library.digest] = shelf
+        with turn:
+            shelf = made.get(library.digest)
+            if shelf is None:
+                shelf = artefacts(published(library, state.settings), state.settings.public_url)
+                made.clear()
+                made[library.digest] = shelf
         return shelf
 
     return held
@@ -73,14 +79,14 @@ def _add_searches(router: APIRouter, state: State, held: Callable[[], Artefacts]
         return fhir_reply(searchset(search, held().of_type(resource_type), base, resource_type))
 
     @router.get("/{resource_type}")
-    async def by_get(request: Request, resource_type: str) -> Response:
+    def by_get(request: Request, resource_type: str) -> Response:
         return found(request, resource_type, request.query_params.multi_items())
 
     @router.post("/{resource_type}/_search")
     async def by_post(request: Request, resource_type: str) -> Response:
         body = await body_of(request, state.settings.max_body_bytes)
         pairs = [*request.query_params.multi_items(), *_form_pairs(request, body)]
-        return found(request, resource_type, pairs)
+        return await anyio.to_thread.run_sync(found, request, resource_type, pairs)
 
 
 def _form_pairs(request: Request, body: bytes) -> list[tuple[str, str]]:
@@ -96,7 +102,7 @@ def _form_pairs(request: Request, body: bytes) -> list[tuple[str, str]]:
 
 def _add_reads(router: APIRouter, held: Callable[[], Artefacts]) -> None:
     @router.get("/{resource_type}/{resource_id}")
-    async def read(request: Request, resource_type: str, resource_id: str) -> Response:
+    def read(request: Request, resource_type: str, resource_id: str) -> Response:
         if resource_id.startswith("$"):
             raise _no_operation(resource_type, resource_id, on_instance=False)
         resource = held().read(resource_type, resource_id)
@@ -153,16 +159,14 @@ def _add_operation(
             inputs = inputs_of_query(operation, request.query_params.multi_items())
         else:
             inputs = inputs_of_body(operation, await _posted(request, state))
-        call = Call(
-            inputs=inputs,
-            resource_id=request.path_params.get("resource_id"),
-            held=held(),
-            library=state.loaded_library(),
-            settings=state.settings,
-            now=clock(),
-        )
+        resource_id = request.path_params.get("resource_id")
+
+        def made() -> Resource:
+            library = state.loaded_library()
+            return ANSWERS[operation.id](Call(inputs, resource_id, held(), library, state.settings, clock()))
+
         # In a worker thread, so that no hook call waits for a form that somebody else wrote.
-        return fhir_reply(await anyio.to_thread.run_sync(ANSWERS[operation.id], call))
+        return fhir_reply(await anyio.to_thread.run_sync(made))
 
     methods = _methods(operation)
     if operation.on_type:

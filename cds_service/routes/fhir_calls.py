@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,14 +32,12 @@ class Call:
 def policy_of_form(library: Library, reference: str) -> Policy | None:
     """The policy whose Questionnaire a canonical names, None when it is no policy's."""
     url, version = canonical(reference)
-    return next(
-        (
-            policy
-            for policy in library.policies
-            if policy.questionnaire_url == url and version in {None, policy.version}
-        ),
-        None,
+    places = (
+        place
+        for place, listing in enumerate(library.listings)
+        if listing.questionnaire_url == url and version in {None, listing.version}
     )
+    return next((library.policies[place] for place in places), None)
 
 
 def policy_of_plan(call: Call) -> Policy:
@@ -49,10 +48,10 @@ def policy_of_plan(call: Call) -> Policy:
         url, version = call.inputs.needed("url"), call.inputs.value("version")
         named = f"{url.value}|{version}" if version and "|" not in url.value else url.value
         plan = call.held.named("PlanDefinition", named, url.where)
-    for policy in call.library.policies:
-        if (policy.url, policy.version) == (plan["url"], plan["version"]):
-            return policy
-    raise ResourceNotFoundError("PlanDefinition", "a plan of another policy set", "one in use")
+    policy = call.library.policy(f"{plan['url']}|{plan['version']}")
+    if policy is None:
+        raise ResourceNotFoundError("PlanDefinition", "a plan of another policy set", "one in use")
+    return policy
 
 
 def order_of(resource: Resource, where: str) -> Order:
@@ -67,11 +66,11 @@ def order_of(resource: Resource, where: str) -> Order:
     )
 
 
-def value_sets_for(call: Call, questionnaire: Resource) -> tuple[Resource, ...]:
-    """The value sets served, of several versions of one those first that a form does not mean and its own last."""
-    newest_first = call.held.of_type("ValueSet")
-    own = (each for each in newest_first if each.get("version") == questionnaire.get("version"))
-    return (*reversed(newest_first), *own)
+def value_sets_for(call: Call, questionnaire: Resource, urls: Container[str]) -> tuple[Resource, ...]:
+    """The value sets of these URLs, of several versions of one those first that a form does not mean and its own last."""
+    newest_first = [each for each in call.held.of_type("ValueSet") if each.found_by["url"] in urls]
+    own = (each for each in newest_first if each.found_by.get("version") == questionnaire.get("version"))
+    return tuple(each.resource() for each in (*reversed(newest_first), *own))
 
 
 def outcome(issues: list[dict[str, Any]]) -> Resource | None:

@@ -28,12 +28,14 @@ from cds_service.record.resources import Resource, members, text
 from cds_service.routes.fhir_calls import Call, order_of, outcome, policy_of_form
 from cds_service.routes.fhir_used_forms import (
     DEEPEST,
-    checked,
+    UsedForm,
     filled,
     form_of_response,
     launch_of,
+    named_form,
     passed_over,
-    used_form,
+    sent_form,
+    served_form,
 )
 
 _LIMITS = Limits(longest_text=100_000, deepest=DEEPEST)
@@ -41,7 +43,7 @@ _LIMITS = Limits(longest_text=100_000, deepest=DEEPEST)
 
 def populated_form(call: Call) -> Resource:
     """``Questionnaire/$populate``."""
-    used = used_form(call, _questionnaire(call))
+    used = _used_form(call)
     patient_id = subject_of(call.inputs.needed("subject"))
     named = named_by_context(call.inputs)
     if "clinical" in named:
@@ -86,20 +88,20 @@ def extracted_resources(call: Call) -> Resource:
     return extracted(used.form.questionnaire, given.value, call.now, lambda: str(uuid4()))
 
 
-def _questionnaire(call: Call) -> Resource:
+def _used_form(call: Call) -> UsedForm:
     """The form of a ``$populate``: by id, by canonical, by reference, or in full; exactly one of them."""
     if call.resource_id is not None:
-        return call.held.read("Questionnaire", call.resource_id)
+        return served_form(call, call.held.read("Questionnaire", call.resource_id))
     names = ("canonical", "questionnaireRef", "questionnaire")
     given = [found for name in names if (found := call.inputs.one(name)) is not None]
     if len(given) != 1:
         raise RequestError("Parameters", f"{len(given)} forms", f"one of {', '.join(names)}")
     (form,) = given
     if form.name == "questionnaire":
-        return checked(form.value, form.where)
+        return sent_form(form.value, form.where)
     if form.name == "canonical":
-        return call.held.named("Questionnaire", form.value, form.where)
-    return _referred(call, text(form.value, "reference") or "", form.where)
+        return named_form(call, form.value, form.where)
+    return served_form(call, _referred(call, text(form.value, "reference") or "", form.where))
 
 
 def _referred(call: Call, reference: str, where: str) -> Resource:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from cds_service.errors import RequestError, ResourceNotFoundError
 from cds_service.fhir_api.parameters import Given, outputs
 from cds_service.fhir_api.shown_record import patient_id_of, shown
-from cds_service.questionnaires.package import questionnaire_package
+from cds_service.questionnaires.package import questionnaire_package, value_sets_used
 from cds_service.record.orders import Order
 from cds_service.record.patient_record import COVERAGES_KEY, PATIENT_KEY
 from cds_service.record.resources import Resource, text
@@ -100,9 +100,8 @@ def _package(
             issues[each["diagnostics"]] = each
     first, *others = drafts
     questionnaire = used.form.questionnaire
-    bundle = questionnaire_package(
-        questionnaire, first, value_sets_for(call, questionnaire), call.now, lambda: str(uuid4())
-    )
+    value_sets = value_sets_for(call, questionnaire, value_sets_used(questionnaire))
+    bundle = questionnaire_package(questionnaire, first, value_sets, call.now, lambda: str(uuid4()))
     entry = [*bundle["entry"]]
     entry[2:2] = [
         {"fullUrl": f"urn:uuid:{uuid4()}", "resource": {**draft, "id": str(uuid4())}} for draft in others

@@ -40,7 +40,7 @@ def applied_plan(call: Call) -> Resource:
 def required_data(call: Call) -> Resource:
     """``PlanDefinition/$data-requirements``."""
     policy = policy_of_plan(call)
-    return data_requirements(policy, value_sets_for(call, policy.questionnaire))
+    return data_requirements(policy, value_sets_for(call, policy.questionnaire, policy.value_sets.codes))
 
 
 def _prefetched(call: Call) -> dict[str, object]:

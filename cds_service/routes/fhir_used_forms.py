@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cds_service.errors import RequestError, UnknownValueSetError
@@ -41,7 +42,7 @@ class UsedForm:
 
 def named_form(call: Call, reference: str, where: str) -> UsedForm:
     """The form served here that a canonical names. ResourceNotFoundError when there is none."""
-    return used_form(call, call.held.named("Questionnaire", reference, where))
+    return served_form(call, call.held.named("Questionnaire", reference, where))
 
 
 def checked(questionnaire: Resource, where: str) -> Resource:
@@ -58,25 +59,29 @@ def checked(questionnaire: Resource, where: str) -> Resource:
     return questionnaire
 
 
-def used_form(call: Call, questionnaire: Resource) -> UsedForm:
-    """A form ready to be filled in. It is a policy's only as it is served here: a copy that was sent may say anything."""
+def served_form(call: Call, questionnaire: Resource) -> UsedForm:
+    """A form that is served here, ready to be filled in."""
     url, version = text(questionnaire, "url"), text(questionnaire, "version")
-    served = any(questionnaire is each for each in call.held.of_type("Questionnaire"))
-    policy = policy_of_form(call.library, f"{url}|{version}") if served else None
+    policy = policy_of_form(call.library, f"{url}|{version}")
     names = () if policy is None else (*policy.lists, FUNDING_OUTCOME)
     return UsedForm(prepared(questionnaire, names), policy)
+
+
+def sent_form(questionnaire: Resource, where: str) -> UsedForm:
+    """A form that was sent in full, ready to be filled in. It is no policy's: a copy may say anything."""
+    return UsedForm(prepared(checked(questionnaire, where), ()), None)
 
 
 def form_of_response(call: Call, response: Resource, where: str) -> UsedForm:
     """The form that a response answers: given beside it, contained in it, or served here."""
     given = call.inputs.one("questionnaire")
     if given is not None:
-        return used_form(call, checked(given.value, given.where))
+        return sent_form(given.value, given.where)
     named = text(response, "questionnaire") or ""
     for place, resource in enumerate(members(response, "contained")):
         if named == f"#{resource.get('id')}" and resource.get("resourceType") == "Questionnaire":
-            return used_form(call, checked(resource, f"{where}.contained[{place}]"))
-    return used_form(call, call.held.named("Questionnaire", named, f"{where}.questionnaire"))
+            return sent_form(resource, f"{where}.contained[{place}]")
+    return served_form(call, call.held.named("Questionnaire", named, f"{where}.questionnaire"))
 
 
 def launch_of(call: Call, used: UsedForm, record: PatientRecord, contexts: Mapping[str, Any]) -> Launch:
@@ -85,13 +90,18 @@ def launch_of(call: Call, used: UsedForm, record: PatientRecord, contexts: Mappi
     others = {
         name: value for name, value in contexts.items() if name not in {*used.form.queries, *OWN_QUERIES}
     }
-    known = _value_sets(call, used)
+
+    @cache
+    def holding(url: str) -> ValueSets | None:
+        return _holding(call, used, url)
 
     def member_of(url: str, system: str | None, code: str) -> bool:
-        return _holding(known, url).has_member(url, system, code)
+        if (held := holding(url)) is None:
+            raise UnknownValueSetError(url)
+        return held.has_member(url, system, code)
 
     def options(url: str) -> Sequence[Resource] | None:
-        if not any(url in each for each in known):
+        if holding(url) is None:
             return None
         return [code.contained for code in codes_of(call.held.named("ValueSet", url, url), call.held)]
 
@@ -128,15 +138,14 @@ def passed_over(record: PatientRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _value_sets(call: Call, used: UsedForm) -> tuple[ValueSets, ...]:
-    """All that are served, those of the form's own policy first: another version may have one of the same name."""
-    own = () if used.policy is None else (used.policy.value_sets,)
-    policies = (policy.value_sets for policy in call.library.policies)
-    return (*own, *policies, *(form.value_sets for form in call.library.forms))
+def _holding(call: Call, used: UsedForm, url: str) -> ValueSets | None:
+    """The value sets among which one is: those of the form's own policy, of the first other, of the first shared form.
 
-
-def _holding(value_sets: Sequence[ValueSets], url: str) -> ValueSets:
-    for each in value_sets:
-        if url in each:
-            return each
-    raise UnknownValueSetError(url)
+    The own ones first: another version may have one of the same name.
+    """
+    if used.policy is not None and url in used.policy.value_sets:
+        return used.policy.value_sets
+    for place, listing in enumerate(call.library.listings):
+        if url in listing.value_sets:
+            return call.library.policies[place].value_sets
+    return next((form.value_sets for form in call.library.forms if url in form.value_sets), None)

@@ -71,13 +71,19 @@ def _versions(
     state: State, clock: Clock, policy_id: str, version: str | None
 ) -> tuple[Policy, tuple[Policy, ...]]:
     """The policy of this id, in the version named or else the one for orders of today, and all its versions."""
-    policies = state.loaded_library().policies
-    named = [each for each in policies if each.id == policy_id and version in {None, each.version}]
+    library = state.loaded_library()
+    listings = library.listings
+    named = [
+        place
+        for place, each in enumerate(listings)
+        if each.id == policy_id and version in {None, each.version}
+    ]
     if not named:
         raise HTTPException(404, "no policy of this id and version is in use")
     today = clock().date()
-    shown = next((each for each in named if each.in_force(today)), named[-1])
-    return shown, tuple(each for each in policies if each.url == shown.url)
+    shown = next((place for place in named if listings[place].in_force(today)), named[-1])
+    versions = library.index.by_url[listings[shown].url]
+    return library.policies[shown], tuple(library.policies[place] for place in versions)
 
 
 def _static(name: str, request: Request) -> Response:

@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cds_service.errors import RequestError
+from cds_service.fhir_api.artefacts import at_hand
 from cds_service.fhir_api.search import Search, page_token, search_of, searchset
 from cds_service.fhir_api.search_parameters import split, unescaped
 
@@ -55,7 +56,7 @@ def reads_as(name: str, value: str, resource: dict[str, Any]) -> bool:
 
 def matches(search: Search, resources: list[dict[str, Any]]) -> list[str]:
     """The ids that a search finds, on its first page."""
-    bundle = searchset(search, resources, "http://x.example/fhir", "ValueSet")
+    bundle = searchset(search, map(at_hand, resources), "http://x.example/fhir", "ValueSet")
     return [each["resource"]["id"] for each in bundle.get("entry", ()) if each["search"]["mode"] == "match"]
 
 
@@ -168,7 +169,7 @@ def test_a_page_leads_to_those_around_it_and_no_further(
     ]
     search = search_of([("_count", "2"), ("_page", page_token(offset))], strict=True)
 
-    bundle = searchset(search, resources, "http://x.example/fhir", "ValueSet")
+    bundle = searchset(search, map(at_hand, resources), "http://x.example/fhir", "ValueSet")
 
     links = {each["relation"]: each["url"].partition("?")[2] for each in bundle["link"]}
     for relation, wanted in (("previous", previous), ("next", following)):

@@ -142,6 +142,8 @@ def _without_repeats(checked: Checked, same: dict[object, object]) -> Checked:
     listing = checked.listing and replace(
         checked.listing,
         version=once(checked.listing.version),
+        questionnaire_status=once(checked.listing.questionnaire_status),
+        value_sets=once(checked.listing.value_sets),
         commissioner=once(checked.listing.commissioner),
         queries=once(checked.listing.queries),
         redirects=once(checked.listing.redirects),
