@@ -37,7 +37,7 @@ def page_routes(state: State, clock: Clock) -> APIRouter:
     @router.get("/")
     def library(q: str = "") -> Response:
         start = Start(can_try=state.settings.in_development, question=q)
-        return page_reply(library_page(state.loaded_library().policies, clock().date(), start))
+        return page_reply(library_page(state.loaded_library(), clock().date(), start))
 
     @router.get("/policies/{policy_id}")
     def policy(policy_id: str, version: str | None = None) -> Response:

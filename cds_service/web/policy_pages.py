@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from cds_service.authoring.code_groups import each_once
@@ -15,6 +15,8 @@ from cds_service.hooks.words import OUTCOME_WORDS
 from cds_service.policies.cases import Case
 from cds_service.policies.conditions import Condition, Logic
 from cds_service.policies.domains import BooleanDomain, NumberDomain, SeveralChoicesDomain
+from cds_service.policies.library import Library
+from cds_service.policies.loading.processes import MANY
 from cds_service.policies.policy import Criterion, Policy, Rule
 from cds_service.record.resources import members
 from cds_service.web.templating import rendered
@@ -28,6 +30,8 @@ _SYSTEMS = {
     "http://hl7.org/fhir/sid/icd-10": "ICD-10",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
 }
+# More on one page is no longer read; whoever looks for another searches for it.
+MOST_SHOWN = 100
 _NATIONAL = "National advice"
 _JOINED = {"and": "all of these hold", "or": "any of these holds"}
 
@@ -61,16 +65,18 @@ class CodeGroup:
     codes: tuple[str, ...]
 
 
-def library_page(policies: Sequence[Policy], today: date, start: Start) -> str:
-    """The policies that ``start.question`` finds, all when it is empty, by funder."""
-    found = [policy for policy in policies if _answers(policy, start.question)]
-    by_funder = groupby(sorted(found, key=_funder_first), key=_funder)
+def library_page(library: Library, today: date, start: Start) -> str:
+    """The policies that ``start.question`` finds, all when it is empty, by funder; the first ``MOST_SHOWN`` of them."""
+    found = sorted(_found(library, start.question), key=lambda place: _funder_first(library, place))
+    shown = [library.policies[place] for place in found[:MOST_SHOWN]]
+    by_funder = groupby(shown, key=lambda policy: policy.commissioner_name or _NATIONAL)
     return rendered(
         "library.html",
         {
             "funders": [(funder, list(each)) for funder, each in by_funder],
             "found": len(found),
-            "total": len(policies),
+            "shown": len(shown),
+            "total": len(library.listings),
             "start": start,
             "standing": lambda policy: standing(policy, today),
             "order_codes": order_codes,
@@ -181,23 +187,39 @@ def _groups(name: str, codes: Iterable[tuple[str, str]]) -> tuple[CodeGroup, ...
     )
 
 
-def _funder(policy: Policy) -> str:
-    return policy.commissioner_name or _NATIONAL
-
-
-def _funder_first(policy: Policy) -> tuple[bool, str, str, str]:
-    """National advice after the funders."""
-    return policy.commissioner_name is None, _funder(policy), policy.title, policy.version
-
-
-def _answers(policy: Policy, question: str) -> bool:
-    """Whether the policy is on the code that was asked for, or all words asked for stand in it."""
+def _found(library: Library, question: str) -> set[int]:
+    """The places of the policies on the code that was asked for, and of those in which all words asked for stand."""
     wanted = question.strip()
-    if any(code == wanted.upper() for _, code in policy.codes):
-        return True
+    systems = library.index.by_system
+    of_code = (library.index.covering((system, wanted.upper()), None) for system in systems)
+    words = wanted.lower().split()
+    of_words = (
+        place
+        for place in range(len(library.listings))
+        if not words or all(map(_words(library, place).__contains__, words))
+    )
+    return {*chain.from_iterable(of_code), *of_words}
+
+
+def _words(library: Library, place: int) -> str:
+    """Title and funder; of few policies also what they are for and what their rules say. Thousands are not built."""
+    known = f"{library.listings[place].title} {_funder(library, place)}"
+    if len(library.listings) >= MANY:
+        return known.lower()
+    policy = library.policies[place]
     rules = (f"{rule.title} {rule.description}" for rule in policy.rules)
-    whole = " ".join((policy.title, _funder(policy), policy.plan.get("description", ""), *rules)).lower()
-    return all(word in whole for word in wanted.lower().split())
+    return " ".join((known, policy.plan.get("description", ""), *rules)).lower()
+
+
+def _funder(library: Library, place: int) -> str:
+    commissioner = library.listings[place].commissioner
+    return _NATIONAL if commissioner is None else library.directory.names[commissioner]
+
+
+def _funder_first(library: Library, place: int) -> tuple[bool, str, str, str, int]:
+    """National advice after the funders."""
+    listing = library.listings[place]
+    return listing.commissioner is None, _funder(library, place), listing.title, listing.version, place
 
 
 def _differences(policy: Policy, versions: Iterable[Policy]) -> list[tuple[Policy, str]]:
