@@ -61,6 +61,34 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Determined:
+    """What one policy says of one order, and the ``findings`` that it says it on.
+
+    ``redirected_from``: the determinations that led to this policy, first to last. ``funding_outcome``: what the funding
+    policies had said before it.
+    """
+
+    order: Order
+    determination: Determination
+    funding_outcome: str
+    redirected_from: tuple[Determination, ...]
+    findings: Findings
+
+
+@dataclass(frozen=True)
+class Determinations:
+    """What all policies say of a request's orders, and the record that they say it of.
+
+    ``unasked``: the orders that wait for the patient's commissioner, with the names of those who have a policy on it.
+    """
+
+    record: PatientRecord
+    payers: Commissioners
+    determined: tuple[Determined, ...]
+    unasked: tuple[tuple[Order, list[str]], ...]
+
+
+@dataclass(frozen=True)
 class OrderDecision:
     """One policy's determination of one order, and the ``extension`` that tells it to software, under its card's id.
 
@@ -106,17 +134,9 @@ def decide(
     ``read``: the answers to ``queries_to_read``, as far as there are any. ``kept``: the completed forms about this
     patient that came back to us, whether or not the record shows them too.
     """
-    today = terms.now.date()
-    record = patient_record(request.patient_id, request.prefetch, resource_types(library.queries), read)
-    payers = commissioners(record, library.directory, terms.client_commissioner)
-    unasked = [] if payers.organizations else _without_payer(request.orders, library, today)
-    waiting = [order for order, _ in unasked]
-    decisions = tuple(
-        decision
-        for order in request.orders
-        for decision in _decided(order, order in waiting, payers, record, kept, library, terms)
-    )
-    _refuse_if_unread(decisions, payers if unasked else None)
+    found = determined(request, library, terms, read, kept)
+    responses = (*found.record.answer(RESPONSES_KEY).resources, *kept)
+    decisions = tuple(_told(each, responses, library, terms) for each in found.determined)
     frame = CardFrame(terms.public_url, terms.handle)
     funding, advice = (
         [
@@ -134,71 +154,108 @@ def decide(
         ]
         for is_advice in (False, True)
     )
-    asking = [
-        commissioner_card(order, names, payers.unknown, frame, terms.fresh_id()) for order, names in unasked
-    ]
+    asking = commissioner_cards(found, terms)
     cards = [card for card in (*funding, *asking, *advice) if card is not None]
-    passed_over = {key: len(answer.refused) for key, answer in record.answers.items() if answer.refused}
+    passed_over = {key: len(answer.refused) for key, answer in found.record.answers.items() if answer.refused}
     return Decision({"cards": cards}, decisions, passed_over)
 
 
-def _decided(
+def determined(
+    request: HookRequest,
+    library: Library,
+    terms: Terms,
+    read: Mapping[str, QueryAnswer] = MappingProxyType({}),
+    kept: Sequence[Resource] = (),
+) -> Determinations:
+    """What the policies say of a request's orders, not yet told on cards; see ``decide``."""
+    today = terms.now.date()
+    # Keys that no policy asks for are ignored; of most records few of ours are sent, or none (``read`` instead).
+    sent = {key: query for key, query in library.queries.items() if key in request.prefetch}
+    record = patient_record(request.patient_id, request.prefetch, resource_types(sent), read)
+    payers = commissioners(record, library.directory, terms.client_commissioner)
+    unasked = [] if payers.organizations else _without_payer(request.orders, library, today)
+    waiting = [order for order, _ in unasked]
+    responses = (*record.answer(RESPONSES_KEY).resources, *kept)
+    found = tuple(
+        each
+        for order in request.orders
+        for each in _determined(order, order in waiting, payers, record, responses, library, terms)
+    )
+    _refuse_if_unread(found, payers if unasked else None)
+    return Determinations(record, payers, found, tuple(unasked))
+
+
+def commissioner_cards(found: Determinations, terms: Terms) -> list[dict[str, Any]]:
+    """The cards that ask who commissions the patient's care, one for each order that waits for the answer."""
+    frame = CardFrame(terms.public_url, terms.handle)
+    return [
+        commissioner_card(order, names, found.payers.unknown, frame, terms.fresh_id())
+        for order, names in found.unasked
+    ]
+
+
+def _determined(
     order: Order,
     waits_for_payer: bool,
     payers: Commissioners,
     record: PatientRecord,
-    kept: Sequence[Resource],
+    responses: Sequence[Resource],
     library: Library,
     terms: Terms,
-) -> Iterator[OrderDecision]:
-    """The decisions of one order's policies, which come funding first: advice may depend on what funding says."""
+) -> Iterator[Determined]:
+    """What an order's policies say, which come funding first: advice may depend on what funding says."""
     said = [UNDETERMINED if waits_for_payer else NO_FUNDING_POLICY]
     for policy in library.covering(order, terms.now.date(), payers.organizations):
         outcome = max(said, key=_RESTRICTIVENESS.index)
-        decision = _order_decision(policy, order, outcome, record, kept, library, terms)
-        said += _funding_said(decision.determination)
-        yield decision
+        found = _followed(policy, order, outcome, record, responses, library, terms)
+        said += _funding_said(found.determination)
+        yield found
 
 
-def _order_decision(
+def _followed(
     policy: Policy,
     order: Order,
     funding: str,
     record: PatientRecord,
-    kept: Sequence[Resource],
+    responses: Sequence[Resource],
     library: Library,
     terms: Terms,
-) -> OrderDecision:
-    """One policy's decision, redirects followed as far as the policies they lead to are loaded."""
+) -> Determined:
+    """What one policy says, redirects followed as far as the policies they lead to are loaded."""
     passed: list[Determination] = []
     while True:
-        responses = (*record.answer(RESPONSES_KEY).resources, *kept)
-        today, valid_days = terms.now.date(), terms.answers_valid_days
-        answers = answers_for(policy, order, responses, today, valid_days)
+        answers = answers_for(policy, order, responses, terms.now.date(), terms.answers_valid_days)
         findings = Findings(policy, Situation(order, record, answers, terms.now, funding))
-        determined = determination(policy, findings, library.questions[policy.canonical])
-        target = determined.outcome.redirect_to if determined.outcome else None
+        said = determination(policy, findings, library.questions[policy.canonical])
+        target = said.outcome.redirect_to if said.outcome else None
         following = library.policy_for(target, order.authored or terms.now.date()) if target else None
         if following is None:
-            unused = passed_over(policy, order, responses, today, valid_days, library.listings)
-            return OrderDecision(
-                order,
-                determined,
-                funding,
-                determination_extension(determined, order, terms.fresh_id(), passed),
-                tuple(passed),
-                suggested(determined.rules, order, findings),
-                # Forms of other orders are nobody's mistake.
-                tuple(each.why for each in unused if each.why != OF_ANOTHER_ORDER),
-            )
-        passed.append(determined)
+            return Determined(order, said, funding, tuple(passed), findings)
+        passed.append(said)
         policy = following
 
 
-def _funding_said(determined: Determination) -> list[str]:
-    if determined.policy.is_advice:
+def _told(found: Determined, responses: Sequence[Resource], library: Library, terms: Terms) -> OrderDecision:
+    """A determination with what its card says besides."""
+    said, order = found.determination, found.order
+    today, valid_days = terms.now.date(), terms.answers_valid_days
+    unused = passed_over(said.policy, order, responses, today, valid_days, library.listings)
+    return OrderDecision(
+        order,
+        said,
+        found.funding_outcome,
+        determination_extension(said, order, terms.fresh_id(), found.redirected_from),
+        found.redirected_from,
+        suggested(said.rules, order, found.findings),
+        # Forms of other orders are nobody's mistake.
+        tuple(each.why for each in unused if each.why != OF_ANOTHER_ORDER),
+    )
+
+
+def _funding_said(determination: Determination) -> list[str]:
+    if determination.policy.is_advice:
         return []
-    said = determined.outcome.code if determined.outcome else UNDETERMINED
+    said = determination.outcome.code if determination.outcome else UNDETERMINED
     return [] if said == NOT_APPLICABLE else [said]
 
 
@@ -208,21 +265,21 @@ def _without_payer(orders: Sequence[Order], library: Library, today: date) -> li
     return [(order, [library.directory.names[each] for each in ids]) for order, ids in found if ids]
 
 
-def _refuse_if_unread(decisions: tuple[OrderDecision, ...], payers: Commissioners | None) -> None:
+def _refuse_if_unread(found: tuple[Determined, ...], payers: Commissioners | None) -> None:
     """CDS Hooks asks for 412 when needed data was neither sent nor readable; anything decided is worth an answer."""
-    funding = [each.determination for each in decisions if not each.determination.policy.is_advice]
-    if any(determined.status == FINAL for determined in funding):
+    funding = [each.determination for each in found if not each.determination.policy.is_advice]
+    if any(each.status == FINAL for each in funding):
         return
-    unread = [_unread_keys(determined) for determined in funding]
+    unread = [_unread_keys(each) for each in funding]
     if payers is not None:
         unread.append(frozenset(payers.unread))
     if unread and all(unread):
         raise MissingDataError(sorted(frozenset().union(*unread)))
 
 
-def _unread_keys(determined: Determination) -> frozenset[str]:
+def _unread_keys(open_: Determination) -> frozenset[str]:
     """The queries that an open determination waits for, if nothing that it looked at was read; else none."""
-    looked_at = [each for each in determined.findings if each.criterion.queries]
+    looked_at = [each for each in open_.findings if each.criterion.queries]
     if any(each.why != NOT_READ for each in looked_at):
         return frozenset()
     return frozenset(query for each in looked_at for query in each.criterion.queries)

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 from cds_service.bulk.parts import LineFaultError
 from cds_service.bulk.patients import BulkPatient
-from cds_service.bulk.rows import Row, rows_of
+from cds_service.bulk.rows import Found, Row, rows_of
 from cds_service.errors import MissingDataError
 from cds_service.hooks.requests import ORDER_SIGN, HookRequest
 from cds_service.policies.library import Library
 from cds_service.record.orders import Order, procedure_orders
+from cds_service.record.patient_record import QueryAnswer
 from cds_service.record.resources import Resource, full_date, text
-from cds_service.service import Decision, Terms, decide, queries_to_read
+from cds_service.service import Terms, commissioner_cards, determined, queries_to_read
 
 # Cards are not written down here, so they need no ids that differ.
 _CARD_ID = "00000000-0000-0000-0000-000000000000"
@@ -55,18 +56,19 @@ def rows_decided(
     terms = _terms(order.authored, circumstances)
     request = HookRequest(ORDER_SIGN, None, patient.id, (order,), {}, None)
     needed = queries_to_read(request, library, order.authored)
-    return rows_of(
-        order, patient.id, order.authored.isoformat(), _answer(request, library, terms, patient, needed)
-    )
+    # What no policy is about needs no record to say so.
+    found = _determined(request, library, terms, patient.answers(needed)) if needed else None
+    return rows_of(order, patient.id, order.authored.isoformat(), found)
 
 
-def _answer(
-    request: HookRequest, library: Library, terms: Terms, patient: BulkPatient, needed: Mapping[str, str]
-) -> Decision | MissingDataError:
+def _determined(
+    request: HookRequest, library: Library, terms: Terms, read: Mapping[str, QueryAnswer]
+) -> Found | MissingDataError:
     try:
-        return decide(request, library, terms, patient.answers(needed))
+        found = determined(request, library, terms, read)
     except MissingDataError as missing:
         return missing
+    return Found(found.determined, commissioner_cards(found, terms))
 
 
 def _terms(day: date, circumstances: Circumstances) -> Terms:

@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +20,9 @@ from cds_service.record.resources import Resource, text
 
 _BLOCK_BYTES = 2**20
 # The patient of a compact line is found without parsing it: it is the only reference that such an element holds.
-_SUBJECT = re.compile(rb'"(?:subject|patient|beneficiary)":\{"reference":"(Patient/)?([^"]*)')
-_ID = re.compile(rb"[A-Za-z0-9.-]{1,64}").fullmatch
+_REFERENCE = b'":{"reference":"'
+_SUBJECT_NAMES = (b'"subject', b'"patient', b'"beneficiary')
+_PATIENT = re.compile(rb'Patient/([A-Za-z0-9.-]{1,64})(?:"|\Z)').match
 _PRINTABLE = re.compile(r"[!-~]+").fullmatch
 
 
@@ -91,10 +93,13 @@ def _whole_lines(stream: BinaryIO, room: int) -> bytes:
 
 def patient_in(line: bytes, resource_type: str) -> bytes:
     """The id of the patient that a line is about. LineFaultError when it says none."""
-    found = _SUBJECT.findall(line)
-    if len(found) == 1 and resource_type != "Patient" and found[0][0] and _ID(found[0][1]):
-        patient: bytes = found[0][1]
-        return patient
+    if resource_type != "Patient":
+        parts = line.split(_REFERENCE)
+        if len(parts) != 2 or not parts[0].endswith(_SUBJECT_NAMES):
+            parts = [b"", *(after for before, after in pairwise(parts) if before.endswith(_SUBJECT_NAMES))]
+        if len(parts) == 2 and (found := _PATIENT(parts[1])):
+            patient: bytes = found[1]
+            return patient
     parsed = patient_of(resource_in(line, resource_type))
     if not _PRINTABLE(parsed):
         raise LineFaultError("the patient's id is not one that FHIR allows")

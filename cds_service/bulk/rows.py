@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from cds_service.errors import MissingDataError
-from cds_service.hooks.cards import EXTENSION
+from cds_service.hooks.cards import EXTENSION, determination_extension
 from cds_service.policies.policy import canonical
 from cds_service.record.orders import Order
-from cds_service.service import Decision, OrderDecision
+from cds_service.service import Determined
 
 # The statuses of a row besides those of a determination.
 NO_POLICY, NOT_READ = "no-policy", "not-read"
@@ -51,6 +51,14 @@ class Row:
         return canonical(self.policy)[0]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is told of one order: what policies determined, and the cards that ask who commissions the patient's care."""
+
+    determined: Sequence[Determined]
+    asking: Sequence[Mapping[str, Any]]
+
+
 # Column → what stands in it. The patient's column may be left out.
 _COLUMNS: Mapping[str, Callable[[Row], object]] = {
     "order": lambda row: row.order,
@@ -82,20 +90,23 @@ def cells(row: Row, names: tuple[str, ...]) -> list[object]:
 
 
 def rows_of(
-    order: Order, patient_id: str, day: str, decision: Decision | MissingDataError
+    order: Order, patient_id: str, day: str, found: Found | MissingDataError | None
 ) -> tuple[Row, ...]:
-    """The rows of an order. MissingDataError: what the hook refuses for want of data (412)."""
+    """The rows of an order. None: no policy is about it. MissingDataError: what the hook refuses for want of data (412)."""
     blank = Row(order.reference or "", f"Patient/{patient_id}", day, "", "", NO_POLICY, "", (), {})
-    if isinstance(decision, MissingDataError):
-        findings = [{"criterion": key, "origin": "unknown", "why": NOT_READ} for key in decision.keys]
+    if found is None:
+        return (blank,)
+    if isinstance(found, MissingDataError):
+        findings = [{"criterion": key, "origin": "unknown", "why": NOT_READ} for key in found.keys]
         return (_with(blank, NOT_READ, {"findings": findings}),)
-    found = (*(_row(blank, each) for each in decision.decisions), *_asking(blank, decision))
-    return found or (blank,)
+    rows = (*(_row(blank, each) for each in found.determined), *_asking(blank, found.asking))
+    return rows or (blank,)
 
 
-def _row(blank: Row, decided: OrderDecision) -> Row:
-    extension = {name: value for name, value in decided.extension.items() if name != "id"}
-    policy = decided.determination.policy
+def _row(blank: Row, found: Determined) -> Row:
+    extension = determination_extension(found.determination, found.order, "", found.redirected_from)
+    del extension["id"]
+    policy = found.determination.policy
     return Row(
         blank.order,
         blank.patient,
@@ -104,17 +115,16 @@ def _row(blank: Row, decided: OrderDecision) -> Row:
         policy.commissioner_name or "",
         extension["status"],
         extension.get("outcome", ""),
-        tuple(rule.id for rule in decided.determination.rules),
+        tuple(rule.id for rule in found.determination.rules),
         extension,
     )
 
 
-def _asking(blank: Row, decision: Decision) -> Iterator[Row]:
+def _asking(blank: Row, cards: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """The row of an order of which nobody knows who pays for it; only the card says so."""
-    for card in decision.response["cards"]:
+    for card in cards:
         extension = card["extension"][EXTENSION]
-        if "policy" not in extension:
-            yield _with(blank, extension["status"], {**extension, "id": None})
+        yield _with(blank, extension["status"], {**extension, "id": None})
 
 
 def _with(blank: Row, status: str, extension: Mapping[str, Any]) -> Row:

@@ -1,6 +1,7 @@
 """The first pass: the lines of a part, spread over buckets by patient, so that all lines of a patient meet again.
 
-A spool file holds, segment after segment, the part's lines by bucket, and after each segment where each bucket starts.
+A spool file holds, segment after segment, the part's lines by bucket, each behind a line with its patient and number, and
+after each segment where each bucket starts.
 The bucket after the last holds the lines that could not be used. A file appears under its name only when it is whole.
 """
 
@@ -22,6 +23,8 @@ from cds_service.bulk.parts import BrokenOffError, LineFaultError, Part, blocks,
 _SEGMENT_BYTES = 32 * 2**20
 # A bucket is a range of the hashes of patients' ids: buckets follow each other as the hashes do, however many there are.
 _HASHES = 2**32
+# In the names of the files: one that an earlier version left is not taken for one of ours.
+_FORMAT = 2
 
 
 class SpoolTask(NamedTuple):
@@ -57,7 +60,7 @@ class Spooled:
 
 def spooled(task: SpoolTask) -> Spooled:
     """The part's spool, written unless an earlier run left it whole."""
-    path = task.folder / f"{task.part.place:06d}-{task.part.fingerprint}-{task.buckets}"
+    path = task.folder / f"{task.part.place:06d}-{task.part.fingerprint}-{task.buckets}-{_FORMAT}"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}")
         with partial.open("wb") as stream:
@@ -78,12 +81,13 @@ def numbered(spools: tuple[Spooled, ...]) -> tuple[Spooled, ...]:
     return tuple(found)
 
 
-def lines_in(spool: Spooled, bucket: int) -> Iterator[list[bytes]]:
+def lines_in(spool: Spooled, bucket: int) -> Iterator[tuple[bytes, bytes, bytes]]:
     """The lines of one bucket in the order of the file: patient, number within the part in digits, and JSON."""
     for section in _sections(spool, bucket):
-        for line in section.split(b"\n"):
-            if line:
-                yield line.split(b"\t", 2)
+        lines = section.split(b"\n")
+        for head, content in zip(lines[::2], lines[1::2], strict=False):
+            patient, _, number = head.partition(b"\t")
+            yield patient, number, content
 
 
 def faults_in(spool: Spooled, buckets: int) -> Iterator[tuple[int, str]]:
@@ -103,28 +107,37 @@ class _Segments:
         self._gathered: list[list[bytes]] = [[] for _ in range(buckets + 1)]
         self._bytes = 0
 
-    def add(self, patient: bytes, number: int, content: bytes) -> None:
-        """Gather a line in its patient's bucket."""
-        line = b"%b\t%d\t%b\n" % (patient, number, content)
-        self._gathered[crc32(patient) * self._buckets // _HASHES].append(line)
-        self._bytes += len(line)
-        self.used += 1
-
-    def refuse(self, number: int, why: str) -> None:
-        """Gather why a line cannot be used."""
-        self._gathered[self._buckets].append(b"-\t%d\t%b\n" % (number, why.encode()))
-        self.refused += 1
-
-    def write_when_full(self) -> None:
-        """Write the segment if there is enough of it."""
+    def add(self, lines: list[bytes], before: int, resource_type: str) -> None:
+        """Gather lines in the buckets of their patients; ``before``: how many of the part stand before them."""
+        gathered, buckets = self._gathered, self._buckets
+        used = 0
+        for number, line in enumerate(lines, before + 1):
+            try:
+                patient = patient_in(line, resource_type)
+            except LineFaultError as fault:
+                if line.strip():
+                    self._refuse(number, str(fault))
+            else:
+                bucket = gathered[crc32(patient) * buckets // _HASHES]
+                bucket.append(b"%b\t%d" % (patient, number))
+                bucket.append(line)
+                used += 1
+        self.used += used
+        self._bytes += sum(map(len, lines))
         if self._bytes >= _SEGMENT_BYTES:
             self.write()
+
+    def _refuse(self, number: int, why: str) -> None:
+        """Gather why a line cannot be used."""
+        self._gathered[self._buckets] += (b"-\t%d" % number, why.encode())
+        self.refused += 1
 
     def write(self) -> None:
         """Write what is gathered, bucket by bucket, and where each bucket starts."""
         starts = array("Q", [self.stream.tell()])
         for lines in self._gathered:
-            self.stream.writelines(lines)
+            if lines:
+                self.stream.write(b"\n".join((*lines, b"")))
             starts.append(self.stream.tell())
             lines.clear()
         self.indexes.append(self.stream.tell())
@@ -142,11 +155,10 @@ def _write(part: Part, segments: _Segments) -> None:
     try:
         for block in blocks(part):
             digest.update(block)
-            for line in block.removesuffix(b"\n").split(b"\n"):
-                lines += 1
-                _spool_line(line, lines, part.resource_type, segments)
+            found = block.removesuffix(b"\n").split(b"\n")
+            segments.add(found, lines, part.resource_type)
+            lines += len(found)
             last = block
-            segments.write_when_full()
     except BrokenOffError as error:
         broken = str(error)
     if not last.endswith(b"\n") and not _is_whole(last.rsplit(b"\n", 1)[-1], part.resource_type):
@@ -163,17 +175,6 @@ def _write(part: Part, segments: _Segments) -> None:
         }
     )
     segments.stream.write(content + len(content).to_bytes(8, "big"))
-
-
-def _spool_line(line: bytes, number: int, resource_type: str, segments: _Segments) -> None:
-    """Put a line into its patient's bucket, or what is wrong with it into the last; an empty line into none."""
-    try:
-        patient = patient_in(line, resource_type)
-    except LineFaultError as fault:
-        if line.strip():
-            segments.refuse(number, str(fault))
-    else:
-        segments.add(patient, number, line)
 
 
 def _is_whole(line: bytes, resource_type: str) -> bool:
