@@ -154,7 +154,7 @@ def median(run: Callable[[], object]) -> float:
 def ours(text: str, data: dict[str, Any]) -> Callable[[], object]:
     """Compiled strictly, as policies are."""
     expression = compile_expression(text, variables=dict.fromkeys(data, "Bundle"), strict=True)
-    environment = Environment(NOW, data, member_of=lambda _url, system, code: (system, code) in MEMBERS)
+    environment = Environment(NOW, data, value_sets={VALUE_SET: MEMBERS})
     return lambda: expression.evaluate({}, environment)
 
 

@@ -92,7 +92,7 @@ def cells(row: Row, names: tuple[str, ...]) -> list[object]:
 def rows_of(
     order: Order, patient_id: str, day: str, found: Found | MissingDataError | None
 ) -> tuple[Row, ...]:
-    """The rows of an order. None: no policy is about it. MissingDataError: what the hook refuses for want of data (412)."""
+    """The rows of an order. None: no policy is about it. MissingDataError: the hook refuses it for want of data (412)."""
     blank = Row(order.reference or "", f"Patient/{patient_id}", day, "", "", NO_POLICY, "", (), {})
     if found is None:
         return (blank,)

@@ -26,10 +26,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What ``where`` selects from, and by which criteria: exists() can then stop at the first."""
+    """What ``where`` selects from, and by which criteria: exists() can stop at the first. ``equals``: see Compiled."""
 
     source: Many
     criteria: One
+    equals: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Compiled:
     filter: Filter | None = None
     key: str | None = None
     """The JSON key, when it is an element of the focus itself that occurs once."""
+    equals: tuple[str, str] | None = None
+    """Key and text, when it is ``key = 'text'`` of the focus."""
 
     @property
     def type(self) -> str | None:

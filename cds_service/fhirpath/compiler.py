@@ -296,8 +296,14 @@ class Compiler:
         many, unbox, position = compiled.many, self.unbox(compiled), compiled.position
 
         def texts(item: Item, frame: Frame) -> list[Any]:
+            found = many(item, frame)
+            for each in found:
+                if each.__class__ is not str:
+                    break
+            else:
+                return found
             try:
-                return [found if found.__class__ is str else unbox(found) for found in many(item, frame)]
+                return [unbox(each) for each in found]
             except BadDataError as error:
                 raise self.failure(str(error), position) from None
 
@@ -351,12 +357,15 @@ class Compiler:
         many, key = compiled.many, object()
 
         def once(item: Item, frame: Frame) -> list[Item]:
-            if key not in frame.memory:
-                frame.memory[key] = many(item, frame)
-            return frame.memory[key]
+            found = frame.memory.get(key)
+            if found is None:
+                found = frame.memory[key] = many(item, frame)
+            return found
 
         def one(item: Item, frame: Frame) -> Item | None:
-            found = once(item, frame)
+            found = frame.memory.get(key)
+            if found is None:
+                found = once(item, frame)
             return found[0] if found else None
 
         if compiled.one is None:

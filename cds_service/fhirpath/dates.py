@@ -23,6 +23,8 @@ _TIME = re.compile(r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9]*)?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
+# What nearly all moments in records are written like; the same language as _DATE_TIME, without its choices.
+_TO_THE_SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})")
 WESTMOST, EASTMOST = -12 * 60, 14 * 60
 """The offsets in use, in minutes; a moment without an offset lies between."""
 
@@ -97,6 +99,9 @@ class DateTime:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """``YYYY[-MM[-DD[Thh[:mm[:ss[.fff]]][zone]]]]``, None when there is no such moment."""
+        match = _TO_THE_SECOND.fullmatch(text)
+        if match is not None:
+            return cls._to_the_second(text, match[1])
         match = _DATE_TIME.fullmatch(text)
         if match is None:
             date_ = Date.parse(text)
@@ -113,6 +118,16 @@ class DateTime:
         elif minute is not None:
             parts += (moment.minute,)
         return cls(parts, _offset_minutes(zone), len(fraction) if fraction else 0, zone == "Z")
+
+    @classmethod
+    def _to_the_second(cls, text: str, zone: str) -> Self | None:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        nanos = moment.second * _NANOS
+        parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, nanos)
+        return cls(parts, 0, 0, True) if zone == "Z" else cls(parts, _offset_minutes(zone))
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
@@ -227,7 +242,7 @@ def _compare_with_day(moment: DateTime, day: tuple[int, ...], zone: tzinfo) -> i
     """Another zone moves a moment by a day at most, so only days that near have to be looked at in it."""
     if len(day) == 3:
         distance = _rank(moment.parts) - _rank(day)
-        if abs(distance) > _FAR:
+        if distance > _FAR or distance < -_FAR:
             return 1 if distance > 0 else -1
     return _compare_parts((*moment.day_in(zone), 0), day)
 

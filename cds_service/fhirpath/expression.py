@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from cds_service.fhirpath.compiled import Compiled
 from cds_service.fhirpath.compiler import Compiler
 from cds_service.fhirpath.model import r4
 from cds_service.fhirpath.parser import parse
-from cds_service.fhirpath.paths import checked, listed
+from cds_service.fhirpath.paths import checker, listed
 from cds_service.fhirpath.runtime import BadDataError, Environment, Frame, Item, Node, Unbox
 
 
@@ -25,8 +25,7 @@ class Expression:
     type: str | None
     _compiled: Compiled = field(repr=False)
     _unbox: Unbox = field(repr=False)
-    _compiler: Compiler = field(repr=False)
-    _context: str | None
+    _check: Callable[[list[Item]], list[Item]] = field(repr=False)
 
     def evaluate(self, focus: Any, environment: Environment) -> list[Any]:
         """The collection it yields on one item of JSON or a list of them.
@@ -36,9 +35,8 @@ class Expression:
         passes through.
         """
         try:
-            items = checked(self._compiler, listed(focus), self._context, "the focus", 0)
-            found = self._compiled.many(None, Frame(items, environment, self.text))
-            return [_result(self._unbox, item) for item in found]
+            found = self._compiled.many(None, Frame(self._check(listed(focus)), environment, self.text))
+            return [_result(self._unbox, item) for item in found] if found else []
         except BadDataError as error:
             raise FhirPathEvaluationError(str(error), self.text, 0) from None
 
@@ -72,5 +70,5 @@ def compile_expression(
     compiled = compiler.whole(node, context)
     names = {part.name for part in ast.walk(node) if isinstance(part, ast.Variable)}
     used = frozenset(name for name in names if name in declared)
-    known = compiler.context
-    return Expression(text, used, compiled.type, compiled, compiler.unbox(compiled), compiler, known)
+    check = checker(compiler, compiler.context, "the focus", 0)
+    return Expression(text, used, compiled.type, compiled, compiler.unbox(compiled), check)

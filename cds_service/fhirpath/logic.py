@@ -25,6 +25,8 @@ def logical(compiler: Compiler, node: ast.Binary, scope: Scope) -> Compiled:
     compiled = [compiler.compile(operand, scope) for operand in operands]
     truths = [compiler.truth(compiler.memoised(operand)) for operand in compiled]
     one = OPERATORS[node.operator](truths)
+    if node.operator == "and" and len(compiled) == 2 and compiled[0].equals and compiled[1].equals:
+        one = _texts_and(*compiled[0].equals, *compiled[1].equals, one)
     is_fixed = all(operand.is_fixed for operand in compiled)
     return system(one, "Boolean", node.position, is_fixed=is_fixed)
 
@@ -44,6 +46,24 @@ def _pair_and(left: One, right: One) -> One:
         if second is False:
             return False
         return True if first is True and second is True else None
+
+    return one
+
+
+def _texts_and(first_key: str, first: str, second_key: str, second: str, otherwise: One) -> One:
+    """``system = '…' and code = '…'``, the commonest pair of all; what is no string is left to ``otherwise``."""
+
+    def one(item: Item, frame: Frame) -> bool | None:
+        if item.__class__ is dict:
+            found = item.get(first_key)
+            if found.__class__ is str:
+                if found != first:
+                    return False
+                found = item.get(second_key)
+                if found.__class__ is str:
+                    return bool(found == second)
+        unlike: bool | None = otherwise(item, frame)
+        return unlike
 
     return one
 

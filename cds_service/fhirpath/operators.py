@@ -49,10 +49,21 @@ def _equals(compiler: Compiler, left: Compiled, right: Compiled, node: ast.Binar
     if left.is_empty or right.is_empty:
         return system(_empty, "Boolean", node.position)
     _refuse_different_kinds(compiler, left, right, node)
-    one = _equal_collections(compiler, left, right)
-    if left.one is not None and right.one is not None:
+    if left.one is None or right.one is None:
+        one = _equal_collections(compiler, left, right)
+    elif (text := _literal_text(compiler, left, right)) is not None:
+        one = _equals_text(compiler, left, text)
+        if left.key is not None and not negate:
+            return replace(system(one, "Boolean", node.position), equals=(left.key, text))
+    else:
         one = _equal_items(compiler, left, right)
     return system(_not(one) if negate else one, "Boolean", node.position)
+
+
+def _literal_text(compiler: Compiler, left: Compiled, right: Compiled) -> str | None:
+    """The text that a string is held against, when it is written out."""
+    value = right.literal.value if right.literal is not None else None
+    return value if type(value) is str and compiler.common_kind(left, right) == "string" else None
 
 
 def _refuse_different_kinds(compiler: Compiler, left: Compiled, right: Compiled, node: ast.Binary) -> None:
@@ -76,12 +87,6 @@ def _not(one: One) -> One:
 
 
 def _equal_items(compiler: Compiler, left: Compiled, right: Compiled) -> One:
-    if (
-        compiler.common_kind(left, right) == "string"
-        and right.literal is not None
-        and type(right.literal.value) is str
-    ):
-        return _equals_text(compiler, left, right.literal.value)
     one, other = compiler.value(left), compiler.value(right)
 
     def equal(item: Item, frame: Frame) -> bool | None:

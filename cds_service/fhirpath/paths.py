@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/fhirpath.html (variables, choices)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from cds_service.fhirpath.compiled import (
     system,
 )
 from cds_service.fhirpath.model import Element, suggestion
-from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, over_budget, reader, type_of
+from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, Unbox, over_budget, reader, type_of
 
 if TYPE_CHECKING:
     from cds_service.fhirpath.compiler import Compiler
@@ -191,6 +191,8 @@ def at_key(
 def _primitive_value(compiler: Compiler, parent: One, key: str, type_: str, position: int) -> One:
     """The System value without looking at the sibling, which never changes it."""
     read, fault = reader(compiler.model, type_), compiler.fault(position)
+    if parent is focus_item:
+        return _value_of_focus(compiler, read, key, position)
 
     def value(item: Item, frame: Frame) -> Any:
         found = parent(item, frame)
@@ -201,6 +203,23 @@ def _primitive_value(compiler: Compiler, parent: One, key: str, type_: str, posi
             return None if found is None else read(found)
         except AttributeError:
             raise fault(found) from None
+        except BadDataError as error:
+            raise compiler.failure(str(error), position) from None
+
+    return value
+
+
+def _value_of_focus(compiler: Compiler, read: Unbox, key: str, position: int) -> One:
+    fault = compiler.fault(position)
+
+    def value(item: Item, frame: Frame) -> Any:  # noqa: ARG001
+        if item is None:
+            return None
+        try:
+            found = item.get(key)
+            return None if found is None else read(found)
+        except AttributeError:
+            raise fault(item) from None
         except BadDataError as error:
             raise compiler.failure(str(error), position) from None
 
@@ -349,19 +368,19 @@ def _built_in_url(name: str) -> str | None:
 def _declared(compiler: Compiler, name: str, type_: str | None, position: int) -> Compiled:
     known = None if type_ is None else compiler.known_type(type_, position)
     types = None if known is None else (known,)
-    is_built_in = name in FOCUS_VARIABLES
+    is_built_in, check = name in FOCUS_VARIABLES, checker(compiler, known, f"%{name}", position)
 
     def many(item: Item, frame: Frame) -> list[Item]:  # noqa: ARG001
         variables = frame.environment.variables
         if is_built_in and name not in variables:
-            return checked(compiler, frame.focus, known, f"%{name}", position)
+            return check(frame.focus)
         try:
-            found = listed(variables[name])
+            found = variables[name]
         except KeyError:
             raise compiler.failure(
                 f"%{name} has no value, expected one in the environment", position
             ) from None
-        return checked(compiler, found, known, f"%{name}", position)
+        return check(listed(found))
 
     return plural(many, types, position, is_boxed=known is None or compiler.is_abstract(known))
 
@@ -373,18 +392,26 @@ def listed(value: Any) -> list[Item]:
     return [] if value is None else [value]
 
 
-def checked(compiler: Compiler, found: list[Item], type_: str | None, name: str, position: int) -> list[Item]:
-    """The items as plain JSON of the declared type, or with their types on them when none was declared."""
+def checker(
+    compiler: Compiler, type_: str | None, name: str, position: int
+) -> Callable[[list[Item]], list[Item]]:
+    """What gives items as plain JSON of the declared type, or with their types on them when none was declared."""
     if type_ is None:
-        return [steps.untyped(item) for item in found]
+        return lambda found: [steps.untyped(item) for item in found]
     if type_.startswith("System."):
-        return [value for item in found if (value := reader(compiler.model, type_)(item)) is not None]
-    if compiler.model.is_resource(type_):
+        read = reader(compiler.model, type_)
+        return lambda found: [value for item in found if (value := read(item)) is not None]
+    if not compiler.model.is_resource(type_):
+        return lambda found: found
+
+    def resources(found: list[Item]) -> list[Item]:
         for item in found:
             has = type_of(item)
-            if has is not None and not compiler.model.is_a(has, type_):
+            if has != type_ and has is not None and not compiler.model.is_a(has, type_):
                 raise compiler.failure(f"{name} is a {has}, expected a {type_}", position)
-    return found
+        return found
+
+    return resources
 
 
 def special(compiler: Compiler, node: ast.Special, scope: Scope) -> Compiled:

@@ -10,6 +10,7 @@ Source: https://hl7.org/fhir/R4/fhirpath.html (types, implicit conversions), htt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -33,7 +34,8 @@ class Environment:
     """What an expression may ask of the world; everything else is in its focus.
 
     ``now`` is aware. ``variables`` are asked each time one is evaluated and may raise. ``member_of`` takes a value set's
-    url, a system and a code; ``resolve`` a reference. ``steps`` is the budget.
+    url, a system and a code; ``resolve`` a reference. ``steps`` is the budget. ``value_sets`` are those at hand: their
+    (system, code) pairs by url; ``member_of`` is only asked of others.
     """
 
     now: datetime
@@ -41,6 +43,7 @@ class Environment:
     member_of: Callable[[str, str | None, str], bool] | None = None
     resolve: Callable[[str], Mapping[str, Any] | None] | None = None
     steps: int = 1_000_000
+    value_sets: Mapping[str, AbstractSet[tuple[str | None, str]]] = field(default_factory=dict)
 
 
 class Frame:
@@ -136,10 +139,15 @@ def _wrong(found: object, expected: str) -> BadDataError:
     return BadDataError(f"found {type(found).__name__} in the data, expected {expected}")
 
 
-def _reader(expected: str, read: Callable[[Any], Any]) -> Unbox:
-    """A converter that looks inside Nodes and refuses what ``read`` cannot read."""
+def _reader(expected: str, read: Callable[[Any], Any], parse: Callable[[str], Any] | None = None) -> Unbox:
+    """A converter that looks inside Nodes and refuses what ``read`` cannot read; ``parse`` does the same of a string."""
 
     def unbox(item: Item) -> Any:
+        if parse is not None and item.__class__ is str:
+            value = parse(item)
+            if value is None:
+                raise _wrong(item, expected)
+            return value
         if type(item) is Node:
             item = item.value
         if item is None:
@@ -193,9 +201,9 @@ _READERS: dict[str, Unbox] = {
     "System.Boolean": _reader("true or false", _boolean),
     "System.Integer": _reader("an integer", _integer),
     "System.Decimal": _reader("a number", _decimal),
-    "System.Date": _reader("a date", _date),
-    "System.DateTime": _reader("a dateTime", _date_time),
-    "System.Time": _reader("a time", _time),
+    "System.Date": _reader("a date", _date, Date.parse),
+    "System.DateTime": _reader("a dateTime", _date_time, DateTime.parse),
+    "System.Time": _reader("a time", _time, Time.parse),
 }
 
 

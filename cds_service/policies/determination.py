@@ -176,7 +176,6 @@ def _with_what_is_missing(
 
 
 def _known_cells(findings: Iterable[Finding], policy: Policy) -> tuple[tuple[int, int], ...]:
-    levels = {criterion.link_id: level for level, criterion in enumerate(policy.criteria)}
-    return tuple(
-        (levels[finding.criterion.link_id], finding.cell) for finding in findings if finding.cell is not None
-    )
+    levels = policy.levels
+    cells = [(levels[finding.criterion.link_id], finding.cell) for finding in findings]
+    return tuple([(level, cell) for level, cell in cells if cell is not None])

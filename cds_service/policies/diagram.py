@@ -51,18 +51,20 @@ class Diagram:
 
         Called once per node met, so criteria off every possible path are never asked for.
         """
-        found: set[int] = set()
+        levels, children = self.levels, self.children
         seen: set[Ref] = set()
         waiting = [self.root]
         while waiting:
             ref = waiting.pop()
-            if ref < 0:
-                found.add(leaf_value(ref))
-            elif ref not in seen:
+            if ref not in seen:
                 seen.add(ref)
-                cell = cell_at(self.levels[ref])
-                waiting.extend(self.children[ref] if cell is None else (self.children[ref][cell],))
-        return frozenset(found)
+                if ref >= 0:
+                    cell = cell_at(levels[ref])
+                    if cell is None:
+                        waiting += children[ref]
+                    else:
+                        waiting.append(children[ref][cell])
+        return frozenset([leaf_value(ref) for ref in seen if ref < 0])
 
     def support(self) -> frozenset[int]:
         """The levels that the diagram's value depends on."""

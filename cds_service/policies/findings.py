@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from cds_service.errors import FhirPathEvaluationError, QueryNotReadError
 from cds_service.fhirpath import Environment, Expression
@@ -48,8 +48,7 @@ class Evidence:
     date: str | None
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A criterion's value for this patient, or (``value`` None) why it is unknown.
 
     ``overrides``: what the record proves when an answer says otherwise.
@@ -111,12 +110,14 @@ class Findings:
     def __getitem__(self, criterion: Criterion) -> Finding:
         made = self._made.get(criterion.link_id)
         if made is None:
-            made = self._made[criterion.link_id] = self._finding(criterion)
+            made = answered_over(self.from_record(criterion), self._answers)
+            self._made[criterion.link_id] = made
         return made
 
     def made(self) -> tuple[Finding, ...]:
         """The findings asked for so far, in the Questionnaire's order."""
-        return tuple(self._made[each.link_id] for each in self._policy.criteria if each.link_id in self._made)
+        found = self._made
+        return tuple([found[each.link_id] for each in self._policy.criteria if each.link_id in found])
 
     def results(self, expression: Expression) -> list[Any]:
         """What an expression of the plan yields; nothing when it touches what was not read, or cannot be evaluated."""
@@ -125,14 +126,11 @@ class Findings:
         except (QueryNotReadError, FhirPathEvaluationError):
             return []
 
-    def _finding(self, criterion: Criterion) -> Finding:
-        return answered_over(self.from_record(criterion), self._answers)
-
     def from_record(self, criterion: Criterion) -> Finding:
         """What the record alone says of a criterion, whatever was answered."""
         try:
             value = self._proven(criterion, criterion.proof) if criterion.proof else None
-            evidence = self._evidence(criterion)
+            evidence = self._evidence(criterion, criterion.evidence) if criterion.evidence else ()
         except QueryNotReadError:
             return Finding(criterion, None, UNKNOWN, NOT_READ)
         except (FhirPathEvaluationError, ValueError):
@@ -154,12 +152,10 @@ class Findings:
         criterion.domain.cell(values[0])
         return cast(Value, values[0])
 
-    def _evidence(self, criterion: Criterion) -> tuple[Evidence, ...]:
+    def _evidence(self, criterion: Criterion, evidence: Expression) -> tuple[Evidence, ...]:
         """The resources that speak to a criterion; none when they were not read and nothing is proven by them."""
-        if criterion.evidence is None:
-            return ()
         try:
-            found = self._variables.evaluated(criterion.evidence, criterion.item)
+            found = self._variables.evaluated(evidence, criterion.item)
         except QueryNotReadError:
             return ()
         return tuple(
@@ -184,37 +180,47 @@ def answered_over(from_record: Finding, answers: Answers | None) -> Finding:
     )
 
 
-class _Variables(Mapping[str, Any]):
-    """What expressions see: the launch context, the queries, and the Questionnaire's variables, each evaluated once."""
+class _Variables(dict[str, Any]):
+    """What expressions see: the launch context, the queries, and the Questionnaire's variables, each evaluated once.
+
+    The items are the values so far; whatever else there is comes when it is asked for by its name.
+    """
 
     def __init__(self, policy: Policy, situation: Situation) -> None:
+        super().__init__(policy.lists)
+        self.update(situation.lists)
+        self["clinical"] = situation.order.resource
+        self["questionnaire"] = policy.questionnaire
+        self[FUNDING_OUTCOME] = situation.funding_outcome
         self._policy = policy
         self._record = situation.record
         self._now = situation.now
-        self._values: dict[str, Any] = {
-            **policy.lists,
-            **situation.lists,
-            "clinical": situation.order.resource,
-            "questionnaire": policy.questionnaire,
-            FUNDING_OUTCOME: situation.funding_outcome,
-        }
 
     def evaluated(self, expression: Expression, item: Resource | None = None) -> list[Any]:
         """What an expression yields: one on an ``item`` of the Questionnaire sees that, too."""
         # Made anew each time: kept, it and these variables would be a circle, and hold the record until a collection.
         environment = Environment(
-            now=self._now,
-            variables=self if item is None else _WithItem(self, item),
-            member_of=self._policy.value_sets.has_member,
-            resolve=self._record.resource,
-            steps=MOST_STEPS,
+            self._now,
+            self if item is None or "qitem" not in expression.variables else _WithItem(self, item),
+            self._policy.value_sets.has_member,
+            self._record.resource,
+            MOST_STEPS,
+            self._policy.value_sets.codes,
         )
         return expression.evaluate(self._policy.questionnaire, environment)
 
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._values:
-            self._values[name] = self._value(name)
-        return self._values[name]
+    def __missing__(self, name: str) -> Any:
+        value = self[name] = self._value(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        policy = self._policy
+        return (
+            super().__contains__(name)
+            or name == "patient"
+            or name in policy.queries
+            or name in policy.variables
+        )
 
     def _value(self, name: str) -> Any:
         if name == "patient":
@@ -225,28 +231,19 @@ class _Variables(Mapping[str, Any]):
             return self._record.bundle(name)
         return self.evaluated(self._policy.variables[name])
 
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._values, "patient": None, **self._policy.queries, **self._policy.variables})
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-@dataclass(frozen=True)
-class _WithItem(Mapping[str, Any]):
+class _WithItem(dict[str, Any]):
     """The variables that an expression on a Questionnaire item sees: the shared ones, and the item itself."""
 
-    shared: Mapping[str, Any]
-    item: Resource
+    def __init__(self, shared: _Variables, item: Resource) -> None:
+        super().__init__(qitem=item)
+        self._shared = shared
 
-    def __getitem__(self, name: str) -> Any:
-        return self.item if name == "qitem" else self.shared[name]
+    def __missing__(self, name: str) -> Any:
+        return self._shared[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.shared, "qitem"))
-
-    def __len__(self) -> int:
-        return len(self.shared) + 1
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._shared
 
 
 def _unproven(criterion: Criterion, evidence: tuple[Evidence, ...]) -> Finding:

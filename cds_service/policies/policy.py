@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from cds_service.fhirpath import Expression
@@ -174,15 +175,20 @@ class Policy:
         """What the policy says of individual requests."""
         return self.route.citation if self.route else None
 
-    @property
+    @cached_property
     def canonical(self) -> str:
         """The versioned canonical: ``url|version``."""
         return f"{self.url}|{self.version}"
 
-    @property
+    @cached_property
     def is_advice(self) -> bool:
         """Whether it advises and never says what is funded."""
         return all(rule.outcome.code in {ADVICE, NOT_APPLICABLE} for rule in self.rules)
+
+    @cached_property
+    def levels(self) -> Mapping[str, int]:
+        """The diagram's level of each criterion, by linkId."""
+        return {criterion.link_id: level for level, criterion in enumerate(self.criteria)}
 
     @property
     def redirect_targets(self) -> frozenset[str]:

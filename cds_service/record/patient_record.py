@@ -135,9 +135,10 @@ def _answer_of_bundle(bundle: Resource, resource_type: str, patient_id: str) -> 
     if not isinstance(entries, list):
         return QueryAnswer(not_read="the Bundle's entry is no list")
     resources = [entry.get("resource") if isinstance(entry, dict) else None for entry in entries]
-    if any(_is_failure(resource) for resource in resources):
-        return QueryAnswer(not_read="the client could read it only in part")
     answer = _answer(resources, resource_type, patient_id)
+    # A failure is an entry of another type, so it is among the refused.
+    if answer.refused and any(_is_failure(resource) for resource in resources):
+        return QueryAnswer(not_read="the client could read it only in part")
     total = bundle.get("total")
     if isinstance(total, int) and total > len(answer.resources) + len(answer.refused):
         return QueryAnswer(not_read=f"only {len(answer.resources)} of {total} entries were sent")
@@ -178,6 +179,9 @@ def _fault(resource: object, resource_type: str, patient_id: str) -> str | None:
 def subject_id(resource: Resource) -> str | None:
     """The id of the patient that a resource names; None when it names none."""
     for element in _SUBJECT_ELEMENTS:
-        if reference := text(resource, element, "reference"):
-            return logical_id(reference)
+        named = resource.get(element)
+        if isinstance(named, dict):
+            reference = named.get("reference")
+            if isinstance(reference, str) and reference:
+                return logical_id(reference)
     return None

@@ -26,7 +26,10 @@ def text(value: object, *path: str) -> str | None:
 
 def logical_id(reference: str) -> str:
     """The id that a reference ends in: ``Patient/1``, an absolute URL with or without ``/_history/2``, or a bare id."""
-    return reference.split("/_history/", maxsplit=1)[0].rstrip("/").rsplit("/", 1)[-1]
+    if "/_history/" in reference:
+        reference = reference.split("/_history/", maxsplit=1)[0]
+    last = reference.rpartition("/")[2]
+    return last or reference.rstrip("/").rpartition("/")[2]
 
 
 def codings(concept: object) -> tuple[tuple[str, str], ...]:

@@ -29,7 +29,10 @@ def exists(compiler: Compiler, call: Invocation) -> Compiled:
 def _exists(target: Compiled, position: int) -> One:
     """Whether the target has an item; a filtered one is only read up to the first."""
     if target.filter is not None:
-        return _exists_some(target.filter.source, target.filter.criteria, position)
+        some = target.filter
+        if some.equals is not None:
+            return _exists_with_text(some.source, some.criteria, *some.equals, position)
+        return _exists_some(some.source, some.criteria, position)
     one, many = target.one, target.many
     if one is None:
         return lambda item, frame: bool(many(item, frame))
@@ -44,6 +47,26 @@ def _exists_some(source: Many, meets: One, position: int) -> One:
             raise over_budget(frame, position)
         for each in items:  # noqa: SIM110 - any() with a generator takes twice as long
             if meets(each, frame) is True:
+                return True
+        return False
+
+    return some
+
+
+def _exists_with_text(source: Many, meets: One, key: str, text: str, position: int) -> One:
+    """``exists(code = '…')``: only what is no string is left to the criteria themselves."""
+
+    def some(item: Item, frame: Frame) -> bool:
+        items = source(item, frame)
+        frame.steps -= len(items)
+        if frame.steps < 0:
+            raise over_budget(frame, position)
+        for each in items:
+            found = each.get(key) if each.__class__ is dict else None
+            if found.__class__ is str:
+                if found == text:
+                    return True
+            elif meets(each, frame) is True:
                 return True
         return False
 

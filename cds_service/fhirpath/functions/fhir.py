@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import paths
-from cds_service.fhirpath.compiled import Compiled, Invocation, plural, system
+from cds_service.fhirpath.compiled import Compiled, Invocation, One, plural, system
 from cds_service.fhirpath.functions.registry import argument, function
 from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, type_of
 from cds_service.fhirpath.steps import not_an_object
@@ -101,13 +101,10 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
     _require_value_set(compiler, url)
     value_set = compiler.string(url)
     only, is_concept = compiler.only(call.target), _is_concept(call.target)
-    literal = url.literal.value if url.literal else None
+    literal = str(url.literal.value) if url.literal and url.literal.value else None
     may_be_code = types is None or any(compiler.system_of(type_) == "System.String" for type_ in types)
 
-    def one(item: Item, frame: Frame) -> bool | None:
-        found = only(item, frame)
-        if found is None:
-            return None
+    def asked(found: Item, item: Item, frame: Frame) -> bool | None:
         is_member = frame.environment.member_of
         if is_member is None:
             expected = "expected member_of in the environment"
@@ -118,7 +115,37 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
         except BadDataError as error:
             raise compiler.failure(str(error), call.position) from None
 
-    return system(one, "Boolean", call.position)
+    def one(item: Item, frame: Frame) -> bool | None:
+        found = only(item, frame)
+        return None if found is None else asked(found, item, frame)
+
+    found = _in_value_set(only, literal, asked) if is_concept and literal else one
+    return system(found, "Boolean", call.position)
+
+
+def _in_value_set(only: One, url: str, asked: Callable[[Item, Item, Frame], bool | None]) -> One:
+    """A concept looked up in a value set that is at hand; what is not shaped as it should be is asked like the others."""
+
+    def one(item: Item, frame: Frame) -> bool | None:
+        concept = only(item, frame)
+        if concept is None:
+            return None
+        codes = frame.environment.value_sets.get(url)
+        if codes is None:
+            return asked(concept, item, frame)
+        known = None
+        try:
+            for coding in concept.get("coding") or ():
+                code = coding.get("code")
+                if code is not None:
+                    if (coding.get("system"), code) in codes:
+                        return True
+                    known = False
+        except (AttributeError, TypeError):
+            return asked(concept, item, frame)
+        return known
+
+    return one
 
 
 def _require_value_set(compiler: Compiler, url: Compiled) -> None:

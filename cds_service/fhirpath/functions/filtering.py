@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def where(compiler: Compiler, call: Invocation) -> Compiled:
     """The items for which the criteria are true."""
     target = call.target
-    meets = compiler.truth(criteria(compiler, call, 0))
+    condition = criteria(compiler, call, 0)
+    meets = compiler.truth(condition)
     source, position = target.many, call.position
     if asks_index(call):
 
@@ -38,7 +39,7 @@ def where(compiler: Compiler, call: Invocation) -> Compiled:
         return [each for each in items if meets(each, frame) is True]
 
     found = like(target, many, target.types, position, is_boxed=target.is_boxed)
-    return replace(found, filter=Filter(source, meets))
+    return replace(found, filter=Filter(source, meets, condition.equals))
 
 
 def select(compiler: Compiler, call: Invocation) -> Compiled:
