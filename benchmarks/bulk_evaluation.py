@@ -1,10 +1,11 @@
 """Orders a second, and memory, of the bulk evaluation, on generated orders and records.
 
     python benchmarks/bulk_evaluation.py [--orders N] [--per-patient N] [--resources N] [--in-scope SHARE] [--processes N]
-        [--folder DIR]
+        [--own-commissioner] [--folder DIR]
 
 Each patient has so many resources (Conditions, Procedures, DocumentReferences, Coverage, Patient; about a third are of a
-kind that a policy looks at) and so many orders, a share of them for procedures that a policy is about. Prints the time
+kind that a policy looks at) and so many orders, a share of them for procedures that a policy is about: any policy, or
+one of the patient's own commissioner, so that all of them are decided by a funding policy. Prints the time
 of reading and of deciding, orders a second (and per second of processor time, which says more on a busy machine),
 and the largest resident memory of the main process and of any worker.
 """
@@ -47,7 +48,8 @@ def generated(folder: Path, options: argparse.Namespace, library: Library) -> No
     """Write orders.ndjson and records/*.ndjson."""
     chosen = random.Random(7)  # noqa: S311  not for secrets
     practices = sorted(value for system, value in library.directory.by_identifier if system == ODS)
-    covered = sorted({code for policy in library.policies for code in policy.codes})
+    covered = {practice: _covered(library, practice, options) for practice in practices}
+    practices = [practice for practice in practices if covered[practice]]
     known = sorted(
         {code for policy in library.policies for codes in policy.value_sets.codes.values() for code in codes}
     )
@@ -58,11 +60,27 @@ def generated(folder: Path, options: argparse.Namespace, library: Library) -> No
             kind: files.enter_context((folder / "records" / f"{kind}.ndjson").open("wb")) for kind in KINDS
         }
         for number in range(options.orders // options.per_patient):
-            for each in record(number, options.resources, chosen, practices, known):
+            practice = chosen.choice(practices)
+            for each in record(number, options.resources, chosen, practice, known):
                 records[each["resourceType"]].write(orjson.dumps(each) + b"\n")
             for place in range(options.per_patient):
-                code = chosen.choice(covered if chosen.random() < options.in_scope else CODES_OF_NO_POLICY)
+                codes = covered[practice] if chosen.random() < options.in_scope else CODES_OF_NO_POLICY
+                code = chosen.choice(codes)
                 orders.write(orjson.dumps(order(number, place, code, chosen)) + b"\n")
+
+
+def _covered(library: Library, practice: str, options: argparse.Namespace) -> list[tuple[str, str]]:
+    """The codes of all policies, or of the funding policies of a practice's commissioner."""
+    directory = library.directory
+    own = directory.with_ancestors(directory.by_identifier[ODS, practice])
+    return sorted(
+        {
+            code
+            for policy in library.policies
+            if not options.own_commissioner or (policy.commissioner in own and not policy.is_advice)
+            for code in policy.codes
+        }
+    )
 
 
 def order(number: int, place: int, code: tuple[str, str], chosen: random.Random) -> dict[str, Any]:
@@ -79,16 +97,15 @@ def order(number: int, place: int, code: tuple[str, str], chosen: random.Random)
 
 
 def record(
-    number: int, resources: int, chosen: random.Random, practices: list[str], known: list[tuple[str, str]]
+    number: int, resources: int, chosen: random.Random, practice: str, known: list[tuple[str, str]]
 ) -> Iterator[dict[str, Any]]:
     """A patient and the rest of their record."""
     subject = {"reference": f"Patient/p{number}"}
-    practice = {"identifier": {"system": ODS, "value": chosen.choice(practices)}}
     yield {
         "resourceType": "Patient",
         "id": f"p{number}",
         "birthDate": "1971-05-02",
-        "managingOrganization": practice,
+        "managingOrganization": {"identifier": {"system": ODS, "value": practice}},
     }
     for place in range(resources - 1):
         kind = chosen.choices(KINDS[2:], (20, 10, 5, 0, 65 if resources > 100 else 15))[0]
@@ -162,6 +179,7 @@ def main() -> None:
     options.add_argument("--per-patient", type=int, default=1)
     options.add_argument("--resources", type=int, default=50)
     options.add_argument("--in-scope", type=float, default=1.0)
+    options.add_argument("--own-commissioner", action="store_true")
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--folder", type=Path)
     chosen = options.parse_args()

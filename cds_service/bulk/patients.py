@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
 from cds_service.bulk.spool import Spooled, lines_in
 from cds_service.hooks.discovery import resource_types
-from cds_service.record.patient_record import QueryAnswer
+from cds_service.record.patient_record import QueryAnswer, is_subject, patient_reference
 from cds_service.record.resources import Resource
 
 # A query of these parameters alone asks for all of the patient's resources of its type.
@@ -51,22 +52,25 @@ class BulkPatient:
     faults: list[Fault]
     _answers: dict[str, QueryAnswer] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._reference = patient_reference(self.id)
+
     def answers(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer]:
         """The answer to each query (key → template): of a type that was exported all of the patient's, maybe none."""
-        kinds = resource_types(queries)
-        return {key: self._answer(template, kinds[key]) for key, template in queries.items()}
+        return {key: self._answer(*_asked(template)) for key, template in queries.items()}
 
     def resource(self, line: FoundLine, resource_type: str) -> Resource:
         """The resource of a line. LineFaultError when it cannot be used."""
         resource = resource_in(line[0], resource_type)
-        if patient_of(resource) != self.id:
+        is_ours = resource_type != "Patient" and is_subject(self._reference, resource)
+        if not is_ours and patient_of(resource) != self.id:
             raise LineFaultError("it names more than one patient")
         return resource
 
-    def _answer(self, template: str, resource_type: str) -> QueryAnswer:
+    def _answer(self, resource_type: str, is_for_all: bool) -> QueryAnswer:
         if resource_type in self.not_read:
             return QueryAnswer(not_read=self.not_read[resource_type])
-        if not _asks_for_all(template):
+        if not is_for_all:
             return QueryAnswer(not_read="an export is not searched by parameters other than the patient")
         if resource_type not in self._answers:
             lines = self.record.get(resource_type, ())
@@ -108,6 +112,9 @@ def _gathered(
     return found
 
 
-def _asks_for_all(template: str) -> bool:
+@cache
+def _asked(template: str) -> tuple[str, bool]:
+    """The resource type that a query of a policy asks for, and whether it asks for all of the patient's."""
     _, _, parameters = template.partition("?")
-    return all(each.partition("=")[0] in _OF_THE_PATIENT for each in parameters.split("&") if each)
+    is_for_all = all(each.partition("=")[0] in _OF_THE_PATIENT for each in parameters.split("&") if each)
+    return resource_types({"": template})[""], is_for_all

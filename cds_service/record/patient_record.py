@@ -156,7 +156,16 @@ def _is_failure(resource: object) -> bool:
 def _answer(resources: list[Any], resource_type: str, patient_id: str) -> QueryAnswer:
     kept: list[Resource] = []
     refused: list[str] = []
+    reference = patient_reference(patient_id)
     for resource in resources:
+        if (
+            resource.__class__ is dict
+            and resource.get("resourceType") == resource_type
+            and resource_type != "Patient"
+            and is_subject(reference, resource)
+        ):
+            kept.append(resource)
+            continue
         fault = _fault(resource, resource_type, patient_id)
         if fault is None:
             kept.append(resource)
@@ -174,6 +183,18 @@ def _fault(resource: object, resource_type: str, patient_id: str) -> str | None:
     if isinstance(subject, str) and subject != patient_id:
         return f"a {resource_type} of another patient"
     return None
+
+
+def patient_reference(patient_id: str) -> str | None:
+    """The reference that nearly all resources name a patient by; None for an id that cannot be told from it."""
+    reference = f"Patient/{patient_id}"
+    return reference if logical_id(reference) == patient_id else None
+
+
+def is_subject(reference: str | None, resource: Resource) -> bool:
+    """Whether it is the ``subject`` of the resource, so that ``subject_id`` would say the same."""
+    subject = resource.get("subject")
+    return reference is not None and subject.__class__ is dict and subject.get("reference") == reference
 
 
 def subject_id(resource: Resource) -> str | None:

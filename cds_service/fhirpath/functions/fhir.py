@@ -119,15 +119,20 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
         found = only(item, frame)
         return None if found is None else asked(found, item, frame)
 
-    found = _in_value_set(only, literal, asked) if is_concept and literal else one
+    found = _in_value_set(only, call.target.key, literal, asked) if is_concept and literal else one
     return system(found, "Boolean", call.position)
 
 
-def _in_value_set(only: One, url: str, asked: Callable[[Item, Item, Frame], bool | None]) -> One:
-    """A concept looked up in a value set that is at hand; what is not shaped as it should be is asked like the others."""
+def _in_value_set(
+    only: One, key: str | None, url: str, asked: Callable[[Item, Item, Frame], bool | None]
+) -> One:
+    """A concept looked up in a value set that is at hand; what is not shaped as it should be is asked like the others.
+
+    ``key``: see Compiled.
+    """
 
     def one(item: Item, frame: Frame) -> bool | None:
-        concept = only(item, frame)
+        concept = item.get(key) if key is not None and item.__class__ is dict else only(item, frame)
         if concept is None:
             return None
         codes = frame.environment.value_sets.get(url)
