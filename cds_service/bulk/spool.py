@@ -107,10 +107,14 @@ class _Segments:
         self._gathered: list[list[bytes]] = [[] for _ in range(buckets + 1)]
         self._bytes = 0
 
-    def add(self, lines: list[bytes], before: int, resource_type: str) -> None:
-        """Gather lines in the buckets of their patients; ``before``: how many of the part stand before them."""
+    def add(self, block: bytes, before: int, resource_type: str) -> int:
+        """Gather the lines of a block in the buckets of their patients, and say how many there are.
+
+        ``before``: how many of the part stand before them.
+        """
         gathered, buckets = self._gathered, self._buckets
-        used = 0
+        lines = block.removesuffix(b"\n").split(b"\n")
+        used, last, bucket = 0, b"", gathered[0]
         for number, line in enumerate(lines, before + 1):
             try:
                 patient = patient_in(line, resource_type)
@@ -118,14 +122,17 @@ class _Segments:
                 if line.strip():
                     self._refuse(number, str(fault))
             else:
-                bucket = gathered[crc32(patient) * buckets // _HASHES]
+                # An export mostly has a patient's lines together.
+                if patient != last:
+                    last, bucket = patient, gathered[crc32(patient) * buckets // _HASHES]
                 bucket.append(b"%b\t%d" % (patient, number))
                 bucket.append(line)
                 used += 1
         self.used += used
-        self._bytes += sum(map(len, lines))
+        self._bytes += len(block)
         if self._bytes >= _SEGMENT_BYTES:
             self.write()
+        return len(lines)
 
     def _refuse(self, number: int, why: str) -> None:
         """Gather why a line cannot be used."""
@@ -155,9 +162,7 @@ def _write(part: Part, segments: _Segments) -> None:
     try:
         for block in blocks(part):
             digest.update(block)
-            found = block.removesuffix(b"\n").split(b"\n")
-            segments.add(found, lines, part.resource_type)
-            lines += len(found)
+            lines += segments.add(block, lines, part.resource_type)
             last = block
     except BrokenOffError as error:
         broken = str(error)

@@ -101,7 +101,17 @@ class DateTime:
         """``YYYY[-MM[-DD[Thh[:mm[:ss[.fff]]][zone]]]]``, None when there is no such moment."""
         match = _TO_THE_SECOND.fullmatch(text)
         if match is not None:
-            return cls._to_the_second(text, match[1])
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                return None
+            clock = (moment.hour, moment.minute, moment.second * _NANOS)
+            parts = (moment.year, moment.month, moment.day, *clock)
+            return cls(parts, 0, 0, True) if match[1] == "Z" else cls(parts, _offset_minutes(match[1]))
+        return cls._parse_any(text)
+
+    @classmethod
+    def _parse_any(cls, text: str) -> Self | None:
         match = _DATE_TIME.fullmatch(text)
         if match is None:
             date_ = Date.parse(text)
@@ -118,16 +128,6 @@ class DateTime:
         elif minute is not None:
             parts += (moment.minute,)
         return cls(parts, _offset_minutes(zone), len(fraction) if fraction else 0, zone == "Z")
-
-    @classmethod
-    def _to_the_second(cls, text: str, zone: str) -> Self | None:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        nanos = moment.second * _NANOS
-        parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, nanos)
-        return cls(parts, 0, 0, True) if zone == "Z" else cls(parts, _offset_minutes(zone))
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
@@ -241,18 +241,15 @@ def compare(left: Date | DateTime, right: Date | DateTime, zone: tzinfo) -> int 
 def _compare_with_day(moment: DateTime, day: tuple[int, ...], zone: tzinfo) -> int | None:
     """Another zone moves a moment by a day at most, so only days that near have to be looked at in it."""
     if len(day) == 3:
-        distance = _rank(moment.parts) - _rank(day)
+        year, month, date_ = moment.parts[:3]
+        distance = ((year - day[0]) * 12 + month - day[1]) * 31 + date_ - day[2]
         if distance > _FAR or distance < -_FAR:
             return 1 if distance > 0 else -1
     return _compare_parts((*moment.day_in(zone), 0), day)
 
 
 _FAR = 8
-"""Ranks further apart than this are days more than three days apart."""
-
-
-def _rank(parts: tuple[int, ...]) -> int:
-    return (parts[0] * 12 + parts[1]) * 31 + parts[2]
+"""Counting 31 days to every month, further apart than this is more than three days apart."""
 
 
 def _compare_moments(left: DateTime, right: DateTime) -> int | None:

@@ -179,6 +179,8 @@ def at_key(
         if target.key is not None and not is_primitive:
             return plural(_list_of_key(target.key, key, fault), (type_,), position, is_boxed=is_boxed)
         return _flattened(target, step, (type_,), position, is_boxed=is_boxed)
+    if not is_primitive and target.one is None:
+        return _complexes(target, key, type_, fault, position, is_boxed=is_boxed)
     if not is_primitive:
         return _complex_one(target, key, type_, fault, position, is_boxed=is_boxed)
     if target.one is None:
@@ -285,6 +287,25 @@ def _primitives(target: Compiled, key: str, type_: str, fault: steps.Fault, posi
     return replace(plural(many, (type_,), position, is_boxed=False), is_ordered=target.is_ordered)
 
 
+def _complexes(
+    target: Compiled, key: str, type_: str, fault: steps.Fault, position: int, *, is_boxed: bool
+) -> Compiled:
+    """A complex element of each item of a collection; see steps.complex_one."""
+    source = target.many
+
+    def many(item: Item, frame: Frame) -> list[Item]:
+        parents = source(item, frame)
+        frame.steps -= len(parents)
+        if frame.steps < 0:
+            raise over_budget(frame, position)
+        try:
+            return [found for parent in parents if (found := parent.get(key)) is not None]
+        except AttributeError:
+            raise fault(next(parent for parent in parents if type(parent) is not dict)) from None
+
+    return replace(plural(many, (type_,), position, is_boxed=is_boxed), is_ordered=target.is_ordered)
+
+
 def _chained(target: Compiled, step: steps.One, type_: str, position: int) -> Compiled:
     """A step that gives at most one item for each item of the target."""
     many = target.many
@@ -319,7 +340,9 @@ def _flattened(
 
         def each(item: Item, frame: Frame) -> list[Item]:
             parents = many(item, frame)
-            found = [child for one in parents for child in step(one)]
+            # A Bundle, mostly: its entries need no list of their own.
+            is_one = len(parents) == 1
+            found = step(parents[0]) if is_one else [child for one in parents for child in step(one)]
             frame.steps -= len(parents) + len(found)
             if frame.steps < 0:
                 raise over_budget(frame, position)
@@ -371,7 +394,7 @@ def _declared(compiler: Compiler, name: str, type_: str | None, position: int) -
     is_built_in, check = name in FOCUS_VARIABLES, checker(compiler, known, f"%{name}", position)
 
     def many(item: Item, frame: Frame) -> list[Item]:  # noqa: ARG001
-        variables = frame.environment.variables
+        variables = frame.variables
         if is_built_in and name not in variables:
             return check(frame.focus)
         try:
@@ -406,8 +429,10 @@ def checker(
 
     def resources(found: list[Item]) -> list[Item]:
         for item in found:
+            if item.__class__ is dict and item.get("resourceType") == type_:
+                continue
             has = type_of(item)
-            if has != type_ and has is not None and not compiler.model.is_a(has, type_):
+            if has is not None and not compiler.model.is_a(has, type_):
                 raise compiler.failure(f"{name} is a {has}, expected a {type_}", position)
         return found
 

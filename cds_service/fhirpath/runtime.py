@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from cds_service.errors import FhirPathBudgetError, FhirPathEvaluationError
 from cds_service.fhirpath.dates import Date, DateTime, Time
@@ -29,8 +30,7 @@ Unbox = Callable[[Item], Any]
 """An item to its System value; None when it has no value; a complex element to itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """What an expression may ask of the world; everything else is in its focus.
 
     ``now`` is aware. ``variables`` are asked each time one is evaluated and may raise. ``member_of`` takes a value set's
@@ -39,24 +39,37 @@ class Environment:
     """
 
     now: datetime
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = MappingProxyType({})
     member_of: Callable[[str, str | None, str], bool] | None = None
     resolve: Callable[[str], Mapping[str, Any] | None] | None = None
     steps: int = 1_000_000
-    value_sets: Mapping[str, AbstractSet[tuple[str | None, str]]] = field(default_factory=dict)
+    value_sets: Mapping[str, AbstractSet[tuple[str | None, str]]] = MappingProxyType({})
 
 
 class Frame:
     """One evaluation: its focus, its environment, what is left of its budget and the loop it is in."""
 
-    __slots__ = ("environment", "expression", "focus", "index", "memory", "steps", "total", "zone")
+    __slots__ = (
+        "environment",
+        "expression",
+        "focus",
+        "index",
+        "memory",
+        "steps",
+        "total",
+        "value_sets",
+        "variables",
+        "zone",
+    )
 
     def __init__(self, focus: list[Item], environment: Environment, expression: str) -> None:
         self.focus = focus
         self.environment = environment
+        self.variables = environment.variables
+        self.value_sets = environment.value_sets
         self.expression = expression
         self.steps = environment.steps
-        self.zone: tzinfo = _zone(environment.now, expression)
+        self.zone: tzinfo = environment.now.tzinfo or _zone(environment.now, expression)
         self.memory: dict[object, list[Item]] = {}
         self.index = 0
         self.total: list[Item] = []

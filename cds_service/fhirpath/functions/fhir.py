@@ -135,7 +135,7 @@ def _in_value_set(
         concept = item.get(key) if key is not None and item.__class__ is dict else only(item, frame)
         if concept is None:
             return None
-        codes = frame.environment.value_sets.get(url)
+        codes = frame.value_sets.get(url)
         if codes is None:
             return asked(concept, item, frame)
         known = None
