@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
-from cds_service.bulk.spool import Spooled, lines_in
+from cds_service.bulk.spool import Spooled, runs_in
 from cds_service.hooks.discovery import resource_types
 from cds_service.record.patient_record import QueryAnswer, is_subject, patient_reference
 from cds_service.record.resources import Resource
@@ -19,9 +19,9 @@ from cds_service.record.resources import Resource
 _OF_THE_PATIENT = frozenset({"patient", "subject", "beneficiary", "_count", "_sort"})
 
 
-# A line: its JSON, its number within the part in digits, and the part. Sorts by content, so that nothing depends on the
+# A line: its JSON, its number within the part, and the part. Sorts by content, so that nothing depends on the
 # order of a file. A plain tuple, because there are millions.
-FoundLine = tuple[bytes, bytes, Spooled]
+FoundLine = tuple[bytes, int, Spooled]
 
 
 class Fault(NamedTuple):
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
 def fault_of(line: FoundLine, fault: LineFaultError) -> Fault:
     """Where a line stands in its file, and what is wrong with it."""
     _, number, spool = line
-    return Fault(spool.file, spool.first_line + int(number), str(fault))
+    return Fault(spool.file, spool.first_line + number, str(fault))
 
 
 @dataclass
@@ -106,9 +106,9 @@ def _gathered(
     found: defaultdict[bytes, defaultdict[str, list[FoundLine]]] = defaultdict(lambda: defaultdict(list))
     for spool in spools:
         kind = spool.resource_type
-        for patient, number, content in lines_in(spool, bucket):
+        for patient, first, run in runs_in(spool, bucket):
             if wanted is None or patient in wanted:
-                found[patient][kind].append((content, number, spool))
+                found[patient][kind] += [(line, number, spool) for number, line in enumerate(run, first)]
     return found
 
 

@@ -1,7 +1,7 @@
 """The first pass: the lines of a part, spread over buckets by patient, so that all lines of a patient meet again.
 
-A spool file holds, segment after segment, the part's lines by bucket, each behind a line with its patient and number, and
-after each segment where each bucket starts.
+A spool file holds, segment after segment, the part's lines by bucket, and after each segment where each bucket starts.
+An export mostly has a patient's lines together: a run of them stands behind a line with patient, first number and count.
 The bucket after the last holds the lines that could not be used. A file appears under its name only when it is whole.
 """
 
@@ -81,19 +81,22 @@ def numbered(spools: tuple[Spooled, ...]) -> tuple[Spooled, ...]:
     return tuple(found)
 
 
-def lines_in(spool: Spooled, bucket: int) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """The lines of one bucket in the order of the file: patient, number within the part in digits, and JSON."""
+def runs_in(spool: Spooled, bucket: int) -> Iterator[tuple[bytes, int, list[bytes]]]:
+    """The runs of one bucket in the order of the file: patient, number of the first line within the part, and lines."""
     for section in _sections(spool, bucket):
         lines = section.split(b"\n")
-        for head, content in zip(lines[::2], lines[1::2], strict=False):
-            patient, _, number = head.partition(b"\t")
-            yield patient, number, content
+        place = 0
+        while place < len(lines) - 1:
+            patient, first, count = lines[place].split(b"\t")
+            after = place + 1 + int(count)
+            yield patient, int(first), lines[place + 1 : after]
+            place = after
 
 
 def faults_in(spool: Spooled, buckets: int) -> Iterator[tuple[int, str]]:
     """The part's lines that could not be used: number within the part, and why."""
-    for _, number, why in lines_in(spool, buckets):
-        yield int(number), why.decode()
+    for _, number, said in runs_in(spool, buckets):
+        yield from ((number, why.decode()) for why in said)
 
 
 class _Segments:
@@ -112,9 +115,9 @@ class _Segments:
 
         ``before``: how many of the part stand before them.
         """
-        gathered, buckets = self._gathered, self._buckets
         lines = block.removesuffix(b"\n").split(b"\n")
-        used, last, bucket = 0, b"", gathered[0]
+        of_patient, first = b"", 0
+        run: list[bytes] = []
         for number, line in enumerate(lines, before + 1):
             try:
                 patient = patient_in(line, resource_type)
@@ -122,21 +125,27 @@ class _Segments:
                 if line.strip():
                     self._refuse(number, str(fault))
             else:
-                # An export mostly has a patient's lines together.
-                if patient != last:
-                    last, bucket = patient, gathered[crc32(patient) * buckets // _HASHES]
-                bucket.append(b"%b\t%d" % (patient, number))
-                bucket.append(line)
-                used += 1
-        self.used += used
+                if patient != of_patient or number != first + len(run):
+                    self._gather(of_patient, first, run)
+                    of_patient, first, run = patient, number, []
+                run.append(line)
+        self._gather(of_patient, first, run)
         self._bytes += len(block)
         if self._bytes >= _SEGMENT_BYTES:
             self.write()
         return len(lines)
 
+    def _gather(self, patient: bytes, first: int, run: list[bytes]) -> None:
+        """Put a run of lines into their patient's bucket."""
+        if run:
+            bucket = self._gathered[crc32(patient) * self._buckets // _HASHES]
+            bucket.append(b"%b\t%d\t%d" % (patient, first, len(run)))
+            bucket += run
+            self.used += len(run)
+
     def _refuse(self, number: int, why: str) -> None:
         """Gather why a line cannot be used."""
-        self._gathered[self._buckets] += (b"-\t%d" % number, why.encode())
+        self._gathered[self._buckets] += (b"-\t%d\t1" % number, why.encode())
         self.refused += 1
 
     def write(self) -> None:
