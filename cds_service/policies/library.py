@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from cds_service.errors import PlanError, PlansError
@@ -63,8 +64,9 @@ class Library:
     def queries_for(self, order: Order, today: date) -> dict[str, str]:
         """Key → template of what deciding an order may read, redirects followed; nothing when no policy covers it."""
         places = self._with_redirects(self._covering(order, today, None))
-        named = (each for place in places for each in self.listings[place].queries)
-        return {**OWN_QUERIES, **dict(named)} if places else {}
+        # Most policies on one code read the same.
+        alike = dict.fromkeys(self.listings[place].queries for place in places)
+        return {**OWN_QUERIES, **dict(chain.from_iterable(alike))} if places else {}
 
     def with_redirects(self, policies: Iterable[Policy]) -> tuple[Policy, ...]:
         """These policies, and all that their redirects may lead to."""

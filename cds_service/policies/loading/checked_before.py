@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from cds_service.record.commissioners import Directory
 
 _PACKAGE = Path(__file__).parents[2]
 _PARTS = ("errors.py", "fhirpath", "policies", "record")
+_ALIKE = ("queries", "redirects", "value_sets")
 _DEPENDENCIES = ("fhir.resources", "fhir-core", "pydantic", "pydantic-core")
 
 
@@ -32,22 +33,26 @@ class CheckedBefore:
     """The plans that were checked, and their files' packed ``contents`` by sha256. Empty, and written nowhere, without
     a ``file``.
 
-    ``plans``: digest of the files → entry as ``listing.written`` writes it (None: a shared form), place in ``codes``.
+    ``plans``: digest of the files → entry as ``listing.written`` writes it (None: a shared form), its order codes. Codes,
+    and what of an entry many plans have alike, are places in ``shared``.
     ``program``: the digest of all that a check depends on besides the plan.
     """
 
     file: Path | None
     program: str
     plans: Mapping[str, tuple[dict[str, Any] | None, int]] = field(default_factory=dict)
-    codes: tuple[Codes, ...] = ()
+    shared: tuple[Any, ...] = ()
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def found(self, digest: str, folder: str) -> tuple[Listing | None, Codes] | None:
         """The entry (None: a shared form) and the order codes of the plan in a folder; None when it was not checked."""
         if digest not in self.plans:
             return None
-        members, place = self.plans[digest]
-        return None if members is None else read(members, folder), self.codes[place]
+        members, codes = self.plans[digest]
+        if members is None:
+            return None, self.shared[codes]
+        alike = {name: self.shared[members[name]] for name in _ALIKE}
+        return read(members | alike, folder), self.shared[codes]
 
     def note(
         self, plans: Mapping[str, tuple[Listing | None, Codes]], contents: Mapping[bytes, bytes]
@@ -93,13 +98,17 @@ def checked_before(cache: Path | None, folders: Iterable[Path], directory: Direc
 def _header(
     program: str, plans: Mapping[str, tuple[Listing | None, Codes]], contents: Mapping[bytes, bytes]
 ) -> bytes:
-    places: dict[Codes, int] = {}
-    noted = {
-        digest: (listing and written(listing), places.setdefault(codes, len(places)))
-        for digest, (listing, codes) in plans.items()
-    }
+    places: dict[Hashable, int] = {}
+
+    def place(value: Hashable) -> int:
+        return places.setdefault(value, len(places))
+
+    def entry(listing: Listing) -> dict[str, Any]:
+        return written(listing) | {name: place(getattr(listing, name)) for name in _ALIKE}
+
+    noted = {digest: (listing and entry(listing), place(codes)) for digest, (listing, codes) in plans.items()}
     sizes = [(digest.hex(), len(content)) for digest, content in contents.items()]
-    header = {"program": program, "plans": noted, "codes": list(places), "contents": sizes}
+    header = {"program": program, "plans": noted, "shared": list(places), "contents": sizes}
     return json.dumps(header).encode() + b"\n"
 
 
@@ -125,8 +134,12 @@ def _read(noted: BinaryIO, file: Path, program: str) -> CheckedBefore:
         digest.update(content)
     if digest.digest() != expected:
         raise ValueError(file)
-    codes = tuple(tuple((system, tuple(values)) for system, values in each) for each in header["codes"])
-    return CheckedBefore(file, program, header["plans"], codes, contents)
+    return CheckedBefore(file, program, header["plans"], _frozen(header["shared"]), contents)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _is_ours(status: os.stat_result) -> bool:
