@@ -350,6 +350,14 @@ def test_anything_but_the_policy_that_was_listed_is_a_bug(plans: Path, library: 
         exchanged[0]
 
 
+def test_no_content_but_that_which_was_checked_is_built_from(library: Library) -> None:
+    files, contents = packed(library, 2)
+    exchanged = dict(zip(contents, list(contents.values())[::-1], strict=True))
+    policies = BuiltPolicies(library.listings[:2], files, exchanged, library.directory)
+    with pytest.raises(RuntimeError, match=r"json is not what was checked"):
+        policies[0]
+
+
 def test_what_was_asked_for_last_is_kept_and_nothing_that_failed() -> None:
     recent: Recent[str, object] = Recent(2)
     first = recent.of("a", object)

@@ -74,12 +74,14 @@ class PackedFiles:
         return "PlanDefinition" not in kinds and "Questionnaire" in kinds
 
     def unpacked(self, content_of: Callable[[bytes], bytes]) -> PlanFiles:
-        """The files again; ``content_of`` gives the packed content of a digest."""
+        """The files again; ``content_of`` gives the packed content of a digest. RuntimeError when it is another's."""
         return PlanFiles(self.folder, dict(self._unpacked(content_of)))
 
     def _unpacked(self, content_of: Callable[[bytes], bytes]) -> Iterator[tuple[str, PlanFile]]:
         for name, digest in self.files:
             content = zlib.decompress(content_of(digest))
+            if sha256(content).digest() != digest:
+                raise RuntimeError(f"{self._path(name)} is not what was checked")
             yield _last(name), PlanFile(self._path(name), content, digest)
 
     def _path(self, name: str) -> str:
