@@ -310,6 +310,19 @@ def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     assert notes(cache) == {}
 
 
+def test_a_note_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    plans, cache = tmp_path / "plans", tmp_path / "cache"
+    write_organizations(plans, "a")
+    plan(plans, "policy", "19316")
+    load_library([plans], None, cache)
+    (note,) = notes(cache)
+    note.unlink()
+    note.mkdir()
+    for _ in range(2):
+        assert load_library([plans], None, cache).listings[0].id == "policy"
+    assert [each.name for each in note.parent.iterdir()] == [note.name]
+
+
 def test_an_entry_is_read_as_it_was_written(library: Library) -> None:
     for listing in library.listings:
         assert read(json.loads(json.dumps(written(listing))), listing.folder) == listing

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -61,7 +62,8 @@ class CheckedBefore:
 
         A disk that is full or read-only costs time at the next start, no more.
         """
-        if self.file is None or plans.keys() == self.plans.keys():
+        is_known = (plans.keys(), contents.keys()) == (self.plans.keys(), self.contents.keys())
+        if self.file is None or is_known:
             return
         unfinished = self.file.with_name(f"{self.file.name}.{os.getpid()}")
         try:
@@ -69,7 +71,8 @@ class CheckedBefore:
                 _write(file, [_header(self.program, plans, contents), *contents.values()])
             unfinished.replace(self.file)
         except OSError:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 def checked_before(cache: Path | None, folders: Iterable[Path], directory: Directory) -> CheckedBefore:
