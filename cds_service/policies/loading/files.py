@@ -13,8 +13,6 @@ from pathlib import Path
 from cds_service.errors import PlanError
 from cds_service.policies.loading.documents import Problems
 
-# More than most plan files hold, and no more: room that is not filled takes longer to find than the file to read.
-_READ = 1 << 17
 KINDS = ("PlanDefinition-", "Questionnaire-", "ValueSet-", "Bundle-")
 
 
@@ -145,7 +143,7 @@ def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         parts = []
-        while part := os.read(descriptor, _READ):
+        while part := os.read(descriptor, 1 << 20):
             parts.append(part)
         return b"".join(parts)
     finally:
