@@ -114,12 +114,13 @@ def _equals_text(compiler: Compiler, left: Compiled, text: str) -> One:
         try:
             found = item.get(key)
         except AttributeError:
-            return value(item, frame) is None  # raises with the position
+            found = None
         if found == text:
             return True
         if found.__class__ is str:
             return False
-        return None if value(item, frame) is None else False  # raises when it is no string
+        # Raises, with the position, when it is no string or the item no object; a null has no value to compare.
+        return None if value(item, frame) is None else False
 
     return equal_at_key
 
