@@ -24,7 +24,9 @@ _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9]*)?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
 # What nearly all moments in records are written like; the same language as _DATE_TIME, without its choices.
-_TO_THE_SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})")
+_TO_THE_SECOND = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
 WESTMOST, EASTMOST = -12 * 60, 14 * 60
 """The offsets in use, in minutes; a moment without an offset lies between."""
 
@@ -99,14 +101,14 @@ class DateTime:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """``YYYY[-MM[-DD[Thh[:mm[:ss[.fff]]][zone]]]]``, None when there is no such moment."""
-        match = _TO_THE_SECOND.fullmatch(text)
+        match = _TO_THE_SECOND(text)
         if match is not None:
             try:
                 moment = datetime.fromisoformat(text)
             except ValueError:
                 return None
-            clock = (moment.hour, moment.minute, moment.second * _NANOS)
-            parts = (moment.year, moment.month, moment.day, *clock)
+            nanos = moment.second * _NANOS
+            parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, nanos)
             return cls(parts, 0, 0, True) if match[1] == "Z" else cls(parts, _offset_minutes(match[1]))
         return cls._parse_any(text)
 
