@@ -23,7 +23,8 @@ DEFINITE_UNITS = {"wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "
 """UCUM units that last as long as the calendar unit; ``a`` and ``mo`` do not (N1 §4.1.8)."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen for the sake of speed, as the dates are not: never change one.
+@dataclass(slots=True, unsafe_hash=True)
 class Quantity:
     """``unit`` is a UCUM code, a calendar unit in the singular, or ``system|code`` of any other system."""
 

@@ -101,7 +101,8 @@ class BadDataError(Exception):
     """Data that is not shaped like FHIR; the compiler adds the expression and the position."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen for the sake of speed, as the dates are not: never change one.
+@dataclass(slots=True, eq=False)
 class Node:
     """An element that carries its type, or a primitive that carries its ``_name`` sibling in ``extra``."""
 
