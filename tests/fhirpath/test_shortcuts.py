@@ -72,6 +72,7 @@ def test_a_value_set_that_is_not_at_hand_is_asked_for() -> None:
         ),
         ("code.coding.exists(code = 'a')", "code.coding.exists('a' = code)"),
         ("code.coding.where(code = 'a').empty()", "code.coding.where('a' = code).empty()"),
+        ("code.coding.where(code = 'a').count()", "code.coding.where('a' = code).count()"),
         ("'a' in code.coding.code", "code.coding.code.where($this = 'a').count() > 0"),
     ],
 )

@@ -7,7 +7,7 @@ from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import ast, equality
-from cds_service.fhirpath.compiled import Compiled, Filter, Invocation, One, Scope, item_scope, plural
+from cds_service.fhirpath.compiled import Compiled, Filter, Invocation, Many, One, Scope, item_scope, plural
 from cds_service.fhirpath.functions.registry import asks_index, criteria, function, numbered
 from cds_service.fhirpath.paths import like
 from cds_service.fhirpath.runtime import Frame, Item, over_budget
@@ -38,8 +38,27 @@ def where(compiler: Compiler, call: Invocation) -> Compiled:
             raise over_budget(frame, position)
         return [each for each in items if meets(each, frame) is True]
 
-    found = like(target, many, target.types, position, is_boxed=target.is_boxed)
+    selected = many if condition.equals is None else _with_text(source, meets, *condition.equals, position)
+    found = like(target, selected, target.types, position, is_boxed=target.is_boxed)
     return replace(found, filter=Filter(source, meets, condition.equals))
+
+
+def _with_text(source: Many, meets: One, key: str, text: str, position: int) -> Many:
+    """``where(status = '…')``: only what is no string is left to the criteria themselves."""
+
+    def many(item: Item, frame: Frame) -> list[Item]:
+        items = source(item, frame)
+        frame.steps -= len(items)
+        if frame.steps < 0:
+            raise over_budget(frame, position)
+        found = []
+        for each in items:
+            value = each.get(key) if each.__class__ is dict else None
+            if value == text if value.__class__ is str else meets(each, frame) is True:
+                found.append(each)
+        return found
+
+    return many
 
 
 def select(compiler: Compiler, call: Invocation) -> Compiled:
