@@ -123,6 +123,7 @@ async def test_a_writer_finds_its_turn_beside_one_who_hardly_ever_lets_go(
                 other.execute("BEGIN IMMEDIATE")
                 time.sleep(0.002)
                 other.execute("COMMIT")
+                time.sleep(0.0002)
 
     busy = Thread(target=write_all_the_time)
     busy.start()
