@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -16,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from cds_service.policies.determination import UNDETERMINED, Determination
 from cds_service.record.patient_record import QueryAnswer
-from cds_service.service import Decision
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -48,6 +48,25 @@ class Condition:
     in_flight: int
     reloaded_at: float | None
     reload_was_good: bool | None
+
+
+class Told(NamedTuple):
+    """What is counted of a determination. ``reasons``: why outstanding criteria of one that is open are unknown."""
+
+    policy: str
+    version: str
+    outcome: str
+    reasons: tuple[str, ...]
+
+
+def told(determined: Determination) -> Told:
+    """What is counted of a determination."""
+    policy, reasons = determined.policy, set()
+    if determined.outcome is None:
+        findings = (determined.finding(criterion) for criterion in determined.outstanding)
+        reasons = {finding.why for finding in findings if finding and finding.why}
+    outcome = determined.outcome.code if determined.outcome else UNDETERMINED
+    return Told(policy.id, policy.version, outcome, tuple(sorted(reasons)))
 
 
 class Metrics:
@@ -84,11 +103,13 @@ class Metrics:
         self._overloads = Counter("cds_overloads", "Hook requests refused as one too many.", registry=own)
         self._reloads = Counter("cds_reloads", "Reloads of the policies.", ("result",), registry=own)
 
-    def decided(self, decision: Decision, seconds: float) -> None:
-        """A hook was answered with this decision, after so many seconds."""
+    def decided(self, told: Iterable[Told], seconds: float) -> None:
+        """A hook was answered, after so many seconds, with these determinations."""
         self._hook_seconds.observe(seconds)
-        for each in decision.decisions:
-            self._determined(each.determination)
+        for each in told:
+            self._determinations.labels(each.policy, each.version, each.outcome).inc()
+            for reason in each.reasons:
+                self._undetermined.labels(each.policy, each.version, reason).inc()
 
     def read(self, answers: Iterable[QueryAnswer]) -> None:
         """A FHIR server was asked, and answered so."""
@@ -121,15 +142,6 @@ class Metrics:
         return generate_latest(_of_all_processes() if self._shared else self._counts) + generate_latest(
             self._conditions
         )
-
-    def _determined(self, determined: Determination) -> None:
-        policy = determined.policy
-        outcome = determined.outcome.code if determined.outcome else UNDETERMINED
-        self._determinations.labels(policy.id, policy.version, outcome).inc()
-        if determined.outcome is None:
-            findings = (determined.finding(criterion) for criterion in determined.outstanding)
-            for reason in sorted({finding.why for finding in findings if finding and finding.why}):
-                self._undetermined.labels(policy.id, policy.version, reason).inc()
 
 
 def read_fault(words: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from cds_service.filling.session import FORM_CONTEXT, FormContext
 from cds_service.hooks.cards import FormOffer, form_id, form_offers
 from cds_service.hooks.discovery import SERVICE_ID, services
 from cds_service.hooks.requests import HookRequest, hook_request
+from cds_service.operations.metrics import Told, told
 from cds_service.policies.library import Library
 from cds_service.policies.stated import stated
 from cds_service.record.patient_record import QueryAnswer
@@ -57,7 +59,7 @@ def hook(state: State, clock: Clock) -> Callable[[Request], Awaitable[Response]]
         caller = await state.presented(request, f"/cds-services/{SERVICE_ID}")
         try:
             with state.span("hook", parent=request.headers.get("traceparent")):
-                return await _decided(state, clock, caller, request)
+                return await _answered(state, clock, caller, request)
         finally:
             # A token is used up also by a call that comes to nothing.
             await caller.spend()
@@ -65,8 +67,34 @@ def hook(state: State, clock: Clock) -> Callable[[Request], Awaitable[Response]]
     return answered
 
 
-async def _decided(state: State, clock: Clock, caller: Presented, request: Request) -> Response:
+@dataclass(frozen=True)
+class _Made:
+    """What comes of a call, and is all that is held of it while it is written down: no longer the record."""
+
+    answer: bytes
+    entry: DecisionEntry
+    cards: list[IssuedCard]
+    forms: list[Document]
+    orders: int
+    told: list[Told]
+    passed_over: Mapping[str, int]
+
+
+async def _answered(state: State, clock: Clock, caller: Presented, request: Request) -> Response:
     started = time.perf_counter()
+    made = await _made(state, clock, caller, request, started)
+    entry = made.entry
+    with state.span("store", decision=entry.id):
+        if not await state.opened_store().append(entry, made.cards, made.forms, caller.taken()):
+            raise replayed()
+    state.metrics.decided(made.told, time.perf_counter() - started)
+    logger.info("decision %s: %d orders, %.1f ms", entry.id, made.orders, entry.milliseconds)
+    for key, count in made.passed_over.items():
+        logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
+    return Response(made.answer, media_type="application/json")
+
+
+async def _made(state: State, clock: Clock, caller: Presented, request: Request, started: float) -> _Made:
     body = await body_of(request, state.settings.max_body_bytes)
     client, library, now = caller.client, state.loaded_library(), clock()
     asked = hook_request(parsed(body))
@@ -79,17 +107,15 @@ async def _decided(state: State, clock: Clock, caller: Presented, request: Reque
     with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
         decision = decide(asked, library, _terms(state, now, client, library), read, kept)
     answer = orjson.dumps(decision.response)
-    entry = _entry(asked, decision, library, client, now, body, answer, started)
-    issued = [_issued(card) for card in decision.response["cards"]]
-    with state.span("store", decision=entry.id):
-        forms = _forms(asked, decision, client, now)
-        if not await state.opened_store().append(entry, issued, forms, caller.taken()):
-            raise replayed()
-    state.metrics.decided(decision, time.perf_counter() - started)
-    logger.info("decision %s: %d orders, %.1f ms", entry.id, len(asked.orders), entry.milliseconds)
-    for key, count in decision.passed_over.items():
-        logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
-    return Response(answer, media_type="application/json")
+    return _Made(
+        answer,
+        _entry(asked, decision, library, client, now, body, answer, started),
+        [_issued(card) for card in decision.response["cards"]],
+        _forms(asked, decision, client, now),
+        len(asked.orders),
+        [told(each.determination) for each in decision.decisions],
+        decision.passed_over,
+    )
 
 
 async def _read(state: State, asked: HookRequest, queries: Mapping[str, str]) -> Mapping[str, QueryAnswer]:

@@ -121,7 +121,7 @@ async def test_a_writer_finds_its_turn_beside_one_who_hardly_ever_lets_go(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             while not over.is_set():
                 other.execute("BEGIN IMMEDIATE")
-                time.sleep(0.002)
+                time.sleep(0.005)
                 other.execute("COMMIT")
                 time.sleep(0.0002)
 
