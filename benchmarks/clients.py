@@ -20,7 +20,7 @@ from typing import cast
 import uvloop
 
 CONNECTIONS = 16
-SATURATING = 64
+SATURATING = 32
 _WRK_SCRIPT = """
 local body, tokens, sent = nil, {}, 0
 function init(args)
@@ -164,7 +164,19 @@ def _by_wrk(target: Target, seconds: int, connections: int, folder: Path) -> flo
         tokens.write_text("\n".join(next(target.tokens) for _ in range(seconds * 1_500)))
         arguments = [str(body), str(tokens)]
     url = f"http://{target.host}:{target.port}{target.path}"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", *arguments]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(script),
+        url,
+        "--",
+        *arguments,
+    ]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  our own words
     figures = json.loads(told.strip().splitlines()[-1])
     assert not figures["errors"], told
