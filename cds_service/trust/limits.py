@@ -81,8 +81,9 @@ def _refuse_repeated(body: bytes) -> None:
         raise RequestError("$", f"JSON nested more than {MOST_NESTED} deep", _JSON) from None
     for path, part in _parts(value, "$"):
         if isinstance(part, _Repeated):
-            where = f"{path}.{part.member[:60]}".removeprefix("$.")
-            raise RequestError(where, "a member named twice", "each member of an object once")
+            raise RequestError(
+                _told(f"{path}.{part.member[:60]}"), "a member named twice", "each member of an object once"
+            )
 
 
 def _members(pairs: list[tuple[str, Any]]) -> object:
@@ -96,11 +97,16 @@ def _members(pairs: list[tuple[str, Any]]) -> object:
 
 def _place_of_nul(value: object) -> str:
     return next(
-        path.removeprefix("$.")
+        _told(path)
         for path, part in _parts(value, "$")
         if (isinstance(part, str) and "\0" in part)
         or (isinstance(part, dict) and any("\0" in name for name in part))
     )
+
+
+def _told(path: str) -> str:
+    """A path as callers are told it: without the whole at its front, unless nothing else is left of it."""
+    return path.removeprefix("$.") or "$"
 
 
 def _parts(value: object, path: str) -> Iterator[tuple[str, object]]:

@@ -160,3 +160,12 @@ def test_a_member_cannot_hide_its_depth_behind_its_namesake() -> None:
 def test_what_is_not_json_in_utf_8_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
         limited_json(body)
+
+
+@pytest.mark.parametrize("body", [b'{"": {"a\\u0000": 1}}', b'{"": "\\u0000"}', b'{"": 1, "": 2}'])
+def test_a_place_is_told_also_below_a_name_of_nothing(body: bytes) -> None:
+    # FHIR has no empty string: an OperationOutcome that names such a place by one would be none.
+    with pytest.raises(RequestError) as refused:
+        limited_json(body)
+
+    assert refused.value.where == "$"
