@@ -77,12 +77,13 @@ class Determined:
 
 @dataclass(frozen=True)
 class Determinations:
-    """What all policies say of a request's orders, and the record that they say it of.
+    """What all policies say of a request's orders, and the record and completed forms that they say it of.
 
     ``unasked``: the orders that wait for the patient's commissioner, with the names of those who have a policy on it.
     """
 
     record: PatientRecord
+    responses: tuple[Resource, ...]
     payers: Commissioners
     determined: tuple[Determined, ...]
     unasked: tuple[tuple[Order, list[str]], ...]
@@ -135,8 +136,7 @@ def decide(
     patient that came back to us, whether or not the record shows them too.
     """
     found = determined(request, library, terms, read, kept)
-    responses = (*found.record.answer(RESPONSES_KEY).resources, *kept)
-    decisions = tuple(_told(each, responses, library, terms) for each in found.determined)
+    decisions = tuple(_told(each, found.responses, library, terms) for each in found.determined)
     frame = CardFrame(terms.public_url, terms.handle)
     funding, advice = (
         [
@@ -182,7 +182,7 @@ def determined(
         for each in _determined(order, order in waiting, payers, record, responses, library, terms)
     )
     _refuse_if_unread(found, payers if unasked else None)
-    return Determinations(record, payers, found, tuple(unasked))
+    return Determinations(record, responses, payers, found, tuple(unasked))
 
 
 def commissioner_cards(found: Determinations, terms: Terms) -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.chromium import CHROMIUM, launched_chromium
 from tests.renderers.installed import FOLDER, RenderersUnavailableError, install
 from tests.renderers.pages import LhcForms, Renderer, SmartForms, served_pages
 from tests.renderers.situations import SITUATIONS, Situation, launch, situation
@@ -22,16 +22,7 @@ from tests.running_service import ROOT, running_service
 
 __all__ = ["pytest_terminal_summary"]
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 REQUIRED = os.environ.get("RENDERERS") == "required"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 Json = dict[str, Any]
 
 
@@ -71,10 +62,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def chromium(node: str) -> Iterator[Browser]:
     if not CHROMIUM.exists() and not REQUIRED:
         pytest.skip(f"no browser at {CHROMIUM} (CHROMIUM names another)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,8 @@ async def test_a_writer_finds_its_turn_beside_one_who_hardly_ever_lets_go(
         over.set()
         busy.join()
 
+    assert len([entry async for entry in sqlite_store.decisions()]) == 20
+
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file or directory"):
