@@ -53,7 +53,7 @@ def serve(
 ) -> None:
     """Start the service."""
     from cds_service.operations.logs import start_logging
-    from cds_service.workers import listening_socket, supervised
+    from cds_service.workers import its_own, listening_socket, shared_address, supervised
 
     settings = Settings()
     start_logging(settings.log_format)
@@ -69,10 +69,14 @@ def serve(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
     _spare_the_collector(settings)
-    listening = listening_socket(host, port)
+    try:
+        listening = listening_socket(host, port) if workers == 1 else shared_address(host, port)
+    except OSError as error:
+        typer.echo(f"cds-service: cannot listen on {host}, port {port}: {error.strerror}", err=True)
+        raise typer.Exit(_NOT_STARTED) from None
     if workers == 1:
         raise typer.Exit(_served(settings, listening))
-    raise typer.Exit(supervised(workers, lambda: _served(settings, listening)))
+    raise typer.Exit(supervised(workers, lambda: _served(settings, its_own(listening))))
 
 
 def _served(settings: Settings, listening: socket) -> int:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET, AddressFamily, socket
 from threading import Thread
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger("cds_service")
 
@@ -24,13 +26,44 @@ _FAILED = 1
 _LOOKS_EVERY = 1.0
 
 
+# Only there does the kernel spread connections over sockets that share an address.
+_SPREADS = sys.platform == "linux"
+
+
 def listening_socket(host: str, port: int) -> socket:
-    """A socket that all workers accept connections from. OSError when the address is taken."""
-    listening = socket(AF_INET6 if ":" in host else AF_INET)
-    listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.set_inheritable(True)
-    return listening
+    """A socket to accept connections from. OSError when the address is taken."""
+    return _bound(AF_INET6 if ":" in host else AF_INET, (host, port), SO_REUSEADDR)
+
+
+def shared_address(host: str, port: int) -> socket:
+    """What each worker makes ``its_own`` socket of. OSError when the address is taken."""
+    # Sockets that may share would share with another service, too.
+    with listening_socket(host, port) as alone:
+        family, address = alone.family, alone.getsockname()
+    return _bound(family, address, SO_REUSEADDR, SO_REUSEPORT)
+
+
+def its_own(shared: socket) -> socket:
+    """A worker's socket at an address that all of them share.
+
+    From one socket whoever wakes first accepts all that waits, so that one worker could have every connection of a client
+    and another none; here the kernel deals them out. That of a worker that died goes with it.
+    """
+    if not _SPREADS:
+        return shared
+    return _bound(shared.family, shared.getsockname(), SO_REUSEADDR, SO_REUSEPORT)
+
+
+def _bound(family: AddressFamily, address: tuple[Any, ...], *options: int) -> socket:
+    bound = socket(family)
+    try:
+        for option in options:
+            bound.setsockopt(SOL_SOCKET, option, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def supervised(count: int, work: Callable[[], int]) -> int:

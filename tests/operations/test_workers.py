@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from socket import socket
 
 import httpx
 
-from tests.operations.processes import Service, served
+from tests.operations.processes import ROOT, Service, served
 
 REQUEST = (
     Path(__file__).parents[2] / "fhir_fixtures" / "hooks" / "derby-not-normally-funded.json"
@@ -20,6 +24,11 @@ def workers_of(service: Service) -> set[int]:
     """The processes that the service's first process started."""
     children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
     return {int(pid) for pid in children.split()}
+
+
+def sockets_of(pid: int) -> int:
+    """How many sockets a process has open."""
+    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def answered(service: Service) -> int:
@@ -46,6 +55,42 @@ def test_a_worker_that_is_killed_is_replaced_and_the_other_goes_on(tmp_path: Pat
         assert max(before) in workers_of(service)
         assert len(workers_of(service)) == 2
         assert 200 in {answered(service) for _ in range(4)}
+
+
+def test_connections_are_spread_also_over_a_worker_that_does_not_wake_first(tmp_path: Path) -> None:
+    with served(tmp_path, arguments=("--workers", "2")) as service, ExitStack() as clients:
+        time.sleep(3)
+        workers = workers_of(service)
+        before = {pid: sockets_of(pid) for pid in workers}
+        address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
+        os.kill(min(workers), signal.SIGSTOP)
+        for _ in range(40):
+            client = clients.enter_context(socket())
+            client.setblocking(False)
+            client.connect_ex(address)
+        time.sleep(1)
+        os.kill(min(workers), signal.SIGCONT)
+        time.sleep(1)
+
+        accepted = [sockets_of(pid) - before[pid] for pid in workers]
+
+    assert sum(accepted) == 40
+    assert min(accepted) >= 5  # each of 40 falls to one of two at random: fewer than once in a million runs
+
+
+def test_a_service_of_several_workers_does_not_share_its_port_with_another(tmp_path: Path) -> None:
+    with served(tmp_path, arguments=("--workers", "2")) as service:
+        port = service.url.rpartition(":")[2]
+        for workers in ("1", "2"):
+            command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", port, "--workers", workers]
+            second = subprocess.run(  # noqa: S603 - our own
+                command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            )
+
+            assert second.returncode == 3
+            assert second.stderr.endswith(
+                f"cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+            )
 
 
 def test_both_workers_end_when_the_service_is_told_to(tmp_path: Path) -> None:
