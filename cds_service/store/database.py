@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from cds_service.errors import StoreError
+
+T = TypeVar("T")
 
 LOCK_SECONDS = 1.0
 """How long a statement waits for another writer: a clinician is waiting too."""
@@ -37,7 +40,7 @@ _WAITED = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_RECOVERY", "55
 class Database:
     """Ways into one database: ``writing``, one connection for one thread, and ``reading``, for several.
 
-    ``looking`` is for the thread that must not wait; None where a server would have to be asked.
+    ``looking`` and ``beginning`` are for the thread that must not wait; None where a server would have to be asked.
     ``name`` is the file, or host and database: what errors say, never a user or a password.
     """
 
@@ -45,11 +48,13 @@ class Database:
     writing: Engine
     reading: Engine
     looking: Looking | None = None
+    beginning: Beginning | None = None
 
     def close(self) -> None:
         """Let go of every connection that is not in use."""
-        if self.looking is not None:
-            self.looking.close()
+        for each in (self.looking, self.beginning):
+            if each is not None:
+                each.close()
         self.reading.dispose()
         self.writing.dispose()
 
@@ -78,6 +83,61 @@ class Looking:
 
     def close(self) -> None:
         """Let go of the file, and tell nothing any more."""
+        self._is_closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Beginning:
+    """Transactions of a SQLite file that one thread begins, in microseconds or not at all, and another commits.
+
+    One at a time: who begins next waits until the last is ended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Make ready for the next transaction, in the thread that may wait. sqlite3.Error when it cannot be."""
+        if self._connection is None and not self._is_closed:
+            self._connection = _connected(self._path, reading=False)
+
+    def begun(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """What the change returned, in a transaction that stays open.
+
+        What it raises, or sqlite3.Error, also when somebody else is writing: then there is no transaction.
+        """
+        connection = self._opened()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return change(connection)
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def commit(self) -> None:
+        """End the transaction. sqlite3.Error when it cannot be made durable."""
+        connection = self._opened()
+        try:
+            connection.commit()
+        except sqlite3.Error:
+            # Closed, so that nothing of it is left and the next begins afresh.
+            self._let_go()
+            raise
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("not open")
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the file, for good."""
         self._is_closed = True
         self._let_go()
 
@@ -116,22 +176,24 @@ def is_waited_for(error: Exception) -> bool:
 
 
 def _sqlite(path: Path) -> Database:
-    def connected(*, reading: bool) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            path, timeout=LOCK_SECONDS if reading else 0, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _prepare(connection, reading=reading)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    writing = _engine(URL.create("sqlite", database=str(path)), creator=lambda: connected(reading=False))
+    address = URL.create("sqlite", database=str(path))
+    writing = _engine(address, creator=lambda: _connected(path, reading=False))
     # At once the only writer: a lock that is asked for later, half-way, could not be waited for.
     event.listen(writing, "begin", _begin_immediate)
-    reading = _engine(URL.create("sqlite", database=str(path)), creator=lambda: connected(reading=True))
-    return Database(str(path), writing, reading, Looking(path))
+    reading = _engine(address, creator=lambda: _connected(path, reading=True))
+    return Database(str(path), writing, reading, Looking(path), Beginning(path))
+
+
+def _connected(path: Path, *, reading: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=LOCK_SECONDS if reading else 0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _prepare(connection, reading=reading)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection, *, reading: bool) -> None:

@@ -7,29 +7,21 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, literal, select, tuple_
+from sqlalchemy import Connection, literal, select, tuple_
 
-from cds_service.store.documents import SealedDocument, add
+from cds_service.store.additions import Addition, Row
 from cds_service.store.entries import DecisionEntry, IssuedCard
 from cds_service.store.schema import Moment, cards, decisions
 
 _MEMBERS = tuple(field.name for field in fields(DecisionEntry))
 _COLUMNS = tuple(decisions.c[name] for name in _MEMBERS)
-_INSERT = insert(decisions)
-_INSERT_CARDS = insert(cards)
+_DECISION, _CARD = Addition(decisions), Addition(cards)
 
 
-def append(
-    connection: Connection,
-    entry: DecisionEntry,
-    issued: Sequence[IssuedCard],
-    forms: Sequence[SealedDocument],
-) -> None:
-    """Write one decision, whose ``id`` is new as are those of its cards and forms, with all that belongs to it."""
-    connection.execute(_INSERT, {name: getattr(entry, name) for name in _MEMBERS})
-    if issued:
-        connection.execute(_INSERT_CARDS, [_card_row(entry, card) for card in issued])
-    add(connection, forms)
+def additions(entry: DecisionEntry, issued: Sequence[IssuedCard]) -> list[tuple[Addition, Row]]:
+    """The rows of one decision, whose ``id`` is new as are those of its cards."""
+    row = {name: getattr(entry, name) for name in _MEMBERS}
+    return [(_DECISION, row), *((_CARD, _card_row(entry, card)) for card in issued)]
 
 
 def decision(connection: Connection, decision_id: str) -> DecisionEntry | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
+from cds_service.store.additions import Addition, Row
 from cds_service.store.entries import Document, Kept
 from cds_service.store.schema import sealed
 from cds_service.store.sealing import Seal
 from cds_service.store.upserts import upsert
 
-# Built once: nearly every decision keeps the documents of its forms.
-_INSERT = insert(sealed)
+_DOCUMENT = Addition(sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,9 @@ def sealed_document(seal: Seal, document: Document) -> SealedDocument:
     return SealedDocument(document.kind, document.id, content, document.expires)
 
 
-def add(connection: Connection, documents: Sequence[SealedDocument]) -> None:
-    """Keep documents of ids that are new."""
-    if documents:
-        connection.execute(_INSERT, [_row(document, version=1) for document in documents])
+def addition(document: SealedDocument) -> tuple[Addition, Row]:
+    """The row of a document whose id is new."""
+    return _DOCUMENT, _row(document, version=1)
 
 
 def put(connection: Connection, document: SealedDocument) -> int:

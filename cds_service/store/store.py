@@ -14,11 +14,10 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from cds_service.errors import StoreConflictError
 from cds_service.store import answers, checks, decision_log, documents, feedback, retention, tokens
 from cds_service.store.access import Access
+from cds_service.store.additions import Additions
 from cds_service.store.database import database
 from cds_service.store.entries import Answered, DecisionEntry, Document, FeedbackItem, IssuedCard, Kept
 from cds_service.store.opening import opened
@@ -100,17 +99,14 @@ class Store:
 
         With the ``use`` of a token all or nothing of it: nothing when that token was used before. Whether it was written.
         """
-        sealed = [documents.sealed_document(self._seal, form) for form in forms]
-
-        def change(connection: Connection) -> bool:
-            if use is not None and not tokens.first_use(connection, *use):
-                return False
-            decision_log.append(connection, entry, cards, sealed)
-            return True
-
+        rows = [
+            *([] if use is None else [tokens.addition(use)]),
+            *decision_log.additions(entry, cards),
+            *(documents.addition(documents.sealed_document(self._seal, form)) for form in forms),
+        ]
         if use is not None:
             await self._forget_tokens_now_and_then()
-        return await self._written(change)
+        return await self._written(Additions(rows))
 
     async def decision(self, decision_id: str) -> DecisionEntry | None:
         """The decision of this id, if it was written."""
@@ -205,7 +201,7 @@ class Store:
     async def first_use(self, issuer: str, jti: str, until: float) -> bool:
         """Whether this token is used for the first time, over all workers and restarts (``trust.replay``)."""
         await self._forget_tokens_now_and_then()
-        return await self._written(partial(tokens.first_use, issuer=issuer, jti=jti, until=until))
+        return await self._written(Additions([tokens.addition(TokenUse(issuer, jti, until))]))
 
     async def purge(self, before: datetime, now: datetime) -> Mapping[str, int]:
         """Remove what was decided or answered before then, and what has expired by ``now``. Rows removed, by table."""
