@@ -7,6 +7,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,8 @@ async def test_a_commit_that_fails_is_told_and_leaves_nothing(
         with pytest.raises(DecisionLogError, match=str(path)):
             await sqlite_store.append(ENTRY, [], [])
 
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other_worker:
+        other_worker.execute("BEGIN IMMEDIATE")
     assert await sqlite_store.decision(ENTRY.id) is None
     assert await sqlite_store.append(ENTRY, [], [])
     assert await sqlite_store.decision(ENTRY.id) == ENTRY
@@ -125,6 +129,31 @@ async def test_beside_one_who_writes_it_is_left_to_the_thread_to_wait(
     assert await waiting
     assert time.monotonic() - began < 1
     assert told == [("added", False)]
+
+
+async def test_who_comes_while_another_thread_adds_waits_for_that_commit(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _settled(sqlite_store)
+    adding, go_on = threading.Event(), threading.Event()
+    added = Additions.made_in_sqlite
+
+    def slow(additions: Additions, connection: sqlite3.Connection) -> bool:
+        if not adding.is_set():
+            adding.set()
+            assert go_on.wait(10)
+        return added(additions, connection)
+
+    monkeypatch.setattr(Additions, "made_in_sqlite", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(asyncio.run, sqlite_store.append(ENTRY, [], []))
+        assert adding.wait(10)
+        second = threads.submit(asyncio.run, sqlite_store.append(another(), [], []))
+        time.sleep(0.2)
+        go_on.set()
+
+        assert first.result(10)
+        assert second.result(10)
 
 
 async def test_closing_commits_what_was_begun(sqlite_store: Store, path: Path) -> None:
