@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
 
 from cds_service.errors import UnknownServiceError
 from cds_service.filling.session import FORM_CONTEXT, FormContext
@@ -73,25 +74,28 @@ class _Made:
 
     answer: bytes
     entry: DecisionEntry
-    cards: list[IssuedCard]
-    forms: list[Document]
     orders: int
     told: list[Told]
     passed_over: Mapping[str, int]
+    is_written: Awaitable[bool]
 
 
 async def _answered(state: State, clock: Clock, caller: Presented, request: Request) -> Response:
     started = time.perf_counter()
     made = await _made(state, clock, caller, request, started)
-    entry = made.entry
-    with state.span("store", decision=entry.id):
-        if not await state.opened_store().append(entry, made.cards, made.forms, caller.taken()):
+    with state.span("store", decision=made.entry.id):
+        if not await made.is_written:
             raise replayed()
-    state.metrics.decided(made.told, time.perf_counter() - started)
-    logger.info("decision %s: %d orders, %.1f ms", entry.id, made.orders, entry.milliseconds)
-    for key, count in made.passed_over.items():
-        logger.warning("decision %s: %d entries of %s passed over", entry.id, count, key)
-    return Response(made.answer, media_type="application/json")
+    seconds = time.perf_counter() - started
+
+    # Nobody waits for this.
+    async def tell() -> None:
+        state.metrics.decided(made.told, seconds)
+        logger.info("decision %s: %d orders, %.1f ms", made.entry.id, made.orders, made.entry.milliseconds)
+        for key, count in made.passed_over.items():
+            logger.warning("decision %s: %d entries of %s passed over", made.entry.id, count, key)
+
+    return Response(made.answer, media_type="application/json", background=BackgroundTask(tell))
 
 
 async def _made(state: State, clock: Clock, caller: Presented, request: Request, started: float) -> _Made:
@@ -102,19 +106,20 @@ async def _made(state: State, clock: Clock, caller: Presented, request: Request,
     if needed and asked.access is not None:
         # Nobody has another's server read by showing a token again.
         await caller.spend()
-    read = await _read(state, asked, needed)
-    kept = await state.opened_store().responses(name_of(client), asked.patient_id)
+    read, store = await _read(state, asked, needed), state.opened_store()
+    kept = await store.responses(name_of(client), asked.patient_id)
     with state.span("decide", hook=asked.hook, orders=len(asked.orders)):
         decision = decide(asked, library, _terms(state, now, client, library), read, kept)
     answer = orjson.dumps(decision.response)
+    entry = _entry(asked, decision, library, client, now, body, answer, started)
+    cards = [_issued(card) for card in decision.response["cards"]]
     return _Made(
         answer,
-        _entry(asked, decision, library, client, now, body, answer, started),
-        [_issued(card) for card in decision.response["cards"]],
-        _forms(asked, decision, client, now),
+        entry,
         len(asked.orders),
         [told(each.determination) for each in decision.decisions],
         decision.passed_over,
+        store.appending(entry, cards, _forms(asked, decision, client, now), caller.taken()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,9 +53,16 @@ class Access:
         self._ways = self._made()
         self._inherited: list[_Ways] = []
 
+    def writing(self, change: Change[T], seconds: float) -> Awaitable[T]:
+        """Write at once, as far as nobody is waited for; to be awaited, in the same event loop, for the rest.
+
+        What ``change`` returned, once it is durable. DecisionLogError when it is not, or not within ``seconds``.
+        """
+        return self._own().writer.writing(change, seconds)
+
     async def written(self, change: Change[T], seconds: float) -> T:
-        """What ``change`` returned, once it is durable. DecisionLogError when it is not, or not within ``seconds``."""
-        return await self._own().writer.written(change, seconds)
+        """As ``writing``, begun when it is awaited."""
+        return await self.writing(change, seconds)
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """The answer to a question that changes nothing. StoreError when the database cannot answer."""

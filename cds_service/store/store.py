@@ -8,13 +8,14 @@ DecisionLogError where something was to be written, and StoreBusyError where too
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from cds_service.errors import StoreConflictError
+from cds_service.errors import StoreConflictError, StoreError
 from cds_service.store import answers, checks, decision_log, documents, feedback, retention, tokens
 from cds_service.store.access import Access
 from cds_service.store.additions import Additions
@@ -69,7 +70,7 @@ class Store:
         self._seal = seal
         self._clock = clock
         self._patience = patience
-        self._uses = count()
+        self._uses = count(1)
 
     @property
     def secret(self) -> bytes:
@@ -95,18 +96,28 @@ class Store:
         forms: Sequence[Document],
         use: TokenUse | None = None,
     ) -> bool:
+        """As ``appending``, begun when it is awaited."""
+        return await self.appending(entry, cards, forms, use)
+
+    def appending(
+        self,
+        entry: DecisionEntry,
+        cards: Sequence[IssuedCard],
+        forms: Sequence[Document],
+        use: TokenUse | None = None,
+    ) -> Awaitable[bool]:
         """Write down a decision, whose ``id`` is new, the cards that tell it and the documents that they open.
 
         With the ``use`` of a token all or nothing of it: nothing when that token was used before. Whether it was written.
+        Begun at once, and to be awaited: meanwhile the caller can let go of what it decided on.
         """
         rows = [
             *([] if use is None else [tokens.addition(use)]),
             *decision_log.additions(entry, cards),
             *(documents.addition(documents.sealed_document(self._seal, form)) for form in forms),
         ]
-        if use is not None:
-            await self._forget_tokens_now_and_then()
-        return await self._written(Additions(rows))
+        writing = self._access.writing(Additions(rows), self._patience)
+        return writing if use is None else self._forgetting_others(writing)
 
     async def decision(self, decision_id: str) -> DecisionEntry | None:
         """The decision of this id, if it was written."""
@@ -200,8 +211,9 @@ class Store:
 
     async def first_use(self, issuer: str, jti: str, until: float) -> bool:
         """Whether this token is used for the first time, over all workers and restarts (``trust.replay``)."""
-        await self._forget_tokens_now_and_then()
-        return await self._written(Additions([tokens.addition(TokenUse(issuer, jti, until))]))
+        return await self._forgetting_others(
+            self._written(Additions([tokens.addition(TokenUse(issuer, jti, until))]))
+        )
 
     async def purge(self, before: datetime, now: datetime) -> Mapping[str, int]:
         """Remove what was decided or answered before then, and what has expired by ``now``. Rows removed, by table."""
@@ -216,9 +228,13 @@ class Store:
                 removed.update(batch)
         return +removed
 
-    async def _forget_tokens_now_and_then(self) -> None:
+    async def _forgetting_others(self, use_of_token: Awaitable[T]) -> T:
+        """What comes of a use of a token, after which those that have expired are forgotten, now and then."""
+        answer = await use_of_token
         if next(self._uses) % _USES_PER_PURGE == 0:
-            await self._written(partial(retention.purge_tokens, now=self._clock()))
+            with suppress(StoreError):  # the next one tries again, and what was to be written is
+                await self._written(partial(retention.purge_tokens, now=self._clock()))
+        return answer
 
     async def _written(self, change: Change[T]) -> T:
         return await self._access.written(change, self._patience)

@@ -13,7 +13,7 @@ import asyncio
 import sqlite3
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -75,15 +75,20 @@ class GroupWriter:
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def written(self, change: Change[T], seconds: float) -> T:
-        """What ``change`` returned, once it is durable. DecisionLogError when it is not, or not within ``seconds``."""
+    def writing(self, change: Change[T], seconds: float) -> Awaitable[T]:
+        """Write at once, as far as nobody is waited for; to be awaited, in the same event loop, for the rest.
+
+        What ``change`` returned, once it is durable. DecisionLogError when it is not, or not within ``seconds``.
+        """
         waiting = _Waiting(change, asyncio.get_running_loop().create_future())
         if not self._begun_here(waiting):
             self._queued(waiting)
+        return self._durable(waiting, seconds)
+
+    async def _durable(self, waiting: _Waiting, seconds: float) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                answer: T = await waiting.answer
-                return answer
+                return await waiting.answer
         except TimeoutError:
             raise self._failed(f"no commit within {seconds:g} s") from None
 
@@ -119,11 +124,13 @@ class GroupWriter:
     def _queued(self, waiting: _Waiting) -> None:
         with self._turn:
             if self._closing:
-                raise self._failed("the store is closed")
-            if len(self._queue) >= self._capacity:
-                raise StoreBusyError(f"{self._database.name}: {self._capacity} changes wait to be written")
-            self._queue.append(waiting)
-            self._turn.notify()
+                waiting.answer.set_exception(self._failed("the store is closed"))
+            elif len(self._queue) >= self._capacity:
+                full = f"{self._database.name}: {self._capacity} changes wait to be written"
+                waiting.answer.set_exception(StoreBusyError(full))
+            else:
+                self._queue.append(waiting)
+                self._turn.notify()
 
     def _run(self) -> None:
         while work := self._next_work():
