@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
+
+from cds_service.policies.loading.seals import is_settled
 
 OURS = "https://funding-policies.example/fhir"
 PAYER_SYSTEM = f"{OURS}/Id/payer"
@@ -151,3 +154,11 @@ def coverage(payer: str, **members: Any) -> dict[str, Any]:
         "payor": [{"identifier": {"system": PAYER_SYSTEM, "value": payer}}],
         **members,
     }
+
+
+def settled(folder: Path) -> Path:
+    """The same folder once no file in it may change any more without its times showing it: waits for up to two seconds."""
+    statuses = [each.lstat() for each in folder.rglob("*")]
+    while not all(is_settled(each, time.time_ns()) for each in statuses):
+        time.sleep(0.05)
+    return folder

@@ -159,14 +159,15 @@ def plan_folders(folders: Iterable[Path], problems: Problems) -> tuple[PlanFolde
         if not folder.is_dir():
             problems.add(PlanError(str(folder), "$", "no folder", "a folder of plan folders (CDS_PLANS)"))
             continue
-        for path in sorted(
-            each for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")
-        ):
-            if path.name in places and not list(path.glob("PlanDefinition-*.json")):
-                earlier = found[places[path.name]]
-                found[places[path.name]] = PlanFolder(earlier.path, (*earlier.overlays, path))
+        for name in sorted(each.name for each in folder.iterdir()):
+            path = folder / name
+            if name.startswith(".") or not path.is_dir():
+                continue
+            if name in places and not list(path.glob("PlanDefinition-*.json")):
+                earlier = found[places[name]]
+                found[places[name]] = PlanFolder(earlier.path, (*earlier.overlays, path))
             else:
-                places[path.name] = len(found)
+                places[name] = len(found)
                 found.append(PlanFolder(path))
     return tuple(found)
 

@@ -23,7 +23,7 @@ from cds_service.policies.loading.processes import MANY
 from cds_service.policies.loading.shelf import BuiltPolicies
 from cds_service.policies.recent import Recent
 from cds_service.record.orders import Order
-from tests.plan_folders import CPT, OURS, boolean, rule, write_organizations, write_plan
+from tests.plan_folders import CPT, OURS, boolean, rule, settled, write_organizations, write_plan
 
 TODAY = date(2026, 11, 22)
 
@@ -66,7 +66,7 @@ def write_many(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_many(tmp_path_factory.mktemp("many") / "plans")
+    return settled(write_many(tmp_path_factory.mktemp("many") / "plans"))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from cds_service.policies.loading.checked_before import CheckedBefore
 from cds_service.policies.loading.documents import Problems
 from cds_service.policies.loading.files import PackedFiles, PlanFiles, compressed, read_files
 from cds_service.policies.loading.folder import PlanFolder, read_plan
+from cds_service.policies.loading.seals import Seal
 from cds_service.policies.loading.shared import Shared
 from cds_service.policies.policy import Policy
 from cds_service.record.commissioners import Directory
@@ -22,7 +23,8 @@ class Checked:
     """One plan as it was found: its entry when it can be used, else its problems; neither for a shared form.
 
     ``place``: which of the folders it is. ``digest``: that of ``files``. ``refused``: the problems' parts, as they can be
-    sent between processes; ``contents``: what ``files`` need and was not told before, packed.
+    sent between processes; ``contents``: what ``files`` need and was not told before, packed. ``seal``:
+    that of ``files``.
     """
 
     place: int
@@ -32,6 +34,7 @@ class Checked:
     codes: Codes
     refused: tuple[tuple[str, str, str, str], ...]
     contents: Mapping[bytes, bytes]
+    seal: Seal | None
 
     @property
     def problems(self) -> tuple[PlanError, ...]:
@@ -55,7 +58,7 @@ class Checker:
         self._told |= contents.keys()
         listing, codes = (None, ()) if policy is None else (listing_of(policy), by_system(policy.codes))
         refused = tuple((each.file, each.path, each.found, each.expected) for each in problems.found)
-        return Checked(place, files, files.digest, listing, codes, refused, contents)
+        return Checked(place, files, files.digest, listing, codes, refused, contents, plan.seal)
 
     def policy(
         self, folder: PlanFolder, problems: Problems, before: CheckedBefore | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from cds_service.errors import PlanError
 from cds_service.policies.loading.documents import Problems
+from cds_service.policies.loading.seals import Seal, is_settled, seal_of
 
 KINDS = ("PlanDefinition-", "Questionnaire-", "ValueSet-", "Bundle-")
 
@@ -27,10 +29,14 @@ class PlanFile:
 
 @dataclass(frozen=True)
 class PlanFiles:
-    """The files of a plan by name, in the names' order, replaced ones left out."""
+    """The files of a plan by name, in the names' order, replaced ones left out.
+
+    ``seal``: by which they are known again while they do not change; None when they cannot be.
+    """
 
     folder: str
     by_name: Mapping[str, PlanFile]
+    seal: Seal | None
 
     def of_kind(self, kind: str) -> list[PlanFile]:
         """The files of one resource type."""
@@ -39,10 +45,7 @@ class PlanFiles:
     @property
     def packed(self) -> PackedFiles:
         """The same files by their contents' digests."""
-        names = (
-            (name if _lies_in(self.folder, file.path) else file.path, file.digest)
-            for name, file in self.by_name.items()
-        )
+        names = ((_packed_name(self.folder, file.path), file.digest) for file in self.by_name.values())
         return PackedFiles(self.folder, tuple(names))
 
 
@@ -73,7 +76,7 @@ class PackedFiles:
 
     def unpacked(self, content_of: Callable[[bytes], bytes]) -> PlanFiles:
         """The files again; ``content_of`` gives the packed content of a digest. RuntimeError when it is another's."""
-        return PlanFiles(self.folder, dict(self._unpacked(content_of)))
+        return PlanFiles(self.folder, dict(self._unpacked(content_of)), seal=None)
 
     def _unpacked(self, content_of: Callable[[bytes], bytes]) -> Iterator[tuple[str, PlanFile]]:
         for name, digest in self.files:
@@ -88,23 +91,44 @@ class PackedFiles:
 
 def read_files(folder: Path, overlays: Iterable[Path], problems: Problems) -> PlanFiles:
     """A plan's files from the disk, unreadable ones noted. Plain calls of ``os``: thousands of plans are many files."""
-    paths: dict[str, str] = {}
+    noted, read_ns = len(problems.found), time.time_ns()
+    entries: dict[str, os.DirEntry[str]] = {}
     for each in (folder, *overlays):
         try:
-            paths |= _plan_files(each)
+            entries |= _plan_files(each)
         except OSError as error:
             found = error.strerror or "an unreadable folder"
             problems.add(PlanError(str(each), "$", found, "a readable folder"))
     by_name: dict[str, PlanFile] = {}
-    for name in sorted(paths):
+    statuses: list[os.stat_result] = []
+    for name in sorted(entries):
+        path = entries[name].path
         try:
-            content = _content(paths[name])
+            status, content = _content(path)
         except OSError as error:
             found = error.strerror or "an unreadable file"
-            problems.add(PlanError(paths[name], "$", found, "a readable file"))
+            problems.add(PlanError(path, "$", found, "a readable file"))
         else:
-            by_name[name] = PlanFile(paths[name], content, sha256(content).digest())
-    return PlanFiles(str(folder), by_name)
+            by_name[name] = PlanFile(path, content, sha256(content).digest())
+            statuses.append(status)
+    files = PlanFiles(str(folder), by_name, seal=None)
+    if len(problems.found) > noted or not all(is_settled(each, read_ns) for each in statuses):
+        return files
+    return replace(files, seal=seal_of(folder.name, (name for name, _ in files.packed.files), statuses))
+
+
+def unopened(folder: Path, overlays: Iterable[Path]) -> tuple[Seal | None, list[str]]:
+    """The seal of a plan's files as they lie there now, and their names as ``PackedFiles`` has them."""
+    try:
+        entries = {name: (name, each) for name, each in _plan_files(folder).items()}
+        for overlay in overlays:
+            entries |= {name: (each.path, each) for name, each in _plan_files(overlay).items()}
+        found = [entries[name] for name in sorted(entries)]
+        statuses = [each.stat(follow_symlinks=False) for _, each in found]
+    except OSError:
+        return None, []
+    names = [name for name, _ in found]
+    return seal_of(folder.name, names, statuses), names
 
 
 def compressed(files: PlanFiles, left_out: AbstractSet[bytes]) -> dict[bytes, bytes]:
@@ -119,18 +143,18 @@ def compressed(files: PlanFiles, left_out: AbstractSet[bytes]) -> dict[bytes, by
     }
 
 
-def _plan_files(folder: Path) -> dict[str, str]:
-    """Name → path of the files in a folder that are a plan's."""
+def _plan_files(folder: Path) -> dict[str, os.DirEntry[str]]:
+    """The files in a folder that are a plan's, by name."""
     with os.scandir(folder) as entries:
         return {
-            each.name: each.path
-            for each in entries
-            if each.name.startswith(KINDS) and each.name.endswith(".json")
+            each.name: each for each in entries if each.name.startswith(KINDS) and each.name.endswith(".json")
         }
 
 
-def _lies_in(folder: str, path: str) -> bool:
-    return path.rpartition(os.sep)[0] == folder
+def _packed_name(folder: str, path: str) -> str:
+    """The name of a plan's file, or its path when it is laid over from another folder."""
+    parent, _, name = path.rpartition(os.sep)
+    return name if parent == folder else path
 
 
 def _last(path: str) -> str:
@@ -138,13 +162,14 @@ def _last(path: str) -> str:
     return path.rpartition(os.sep)[2]
 
 
-def _content(path: str) -> bytes:
-    """A file's bytes; without Python's file object, which takes longer to make than most plan files to read."""
+def _content(path: str) -> tuple[os.stat_result, bytes]:
+    """A file's bytes, and its status before they were read; without Python's file object, which takes longer to make."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        status = os.fstat(descriptor)
         parts = []
         while part := os.read(descriptor, 1 << 20):
             parts.append(part)
-        return b"".join(parts)
+        return status, b"".join(parts)
     finally:
         os.close(descriptor)

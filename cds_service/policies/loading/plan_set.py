@@ -13,10 +13,11 @@ from cds_service.policies.listing import Listing, listing_of
 from cds_service.policies.loading.checked_before import CheckedBefore
 from cds_service.policies.loading.checking import Checked, Checker
 from cds_service.policies.loading.documents import Problems
-from cds_service.policies.loading.files import PlanFiles, read_files
+from cds_service.policies.loading.files import PackedFiles, PlanFiles, read_files, unopened
 from cds_service.policies.loading.folder import PlanFolder
 from cds_service.policies.loading.form import read_form
 from cds_service.policies.loading.processes import all_listed
+from cds_service.policies.loading.seals import Seal
 from cds_service.policies.loading.shared import Shared
 from cds_service.policies.loading.shelf import BuiltPolicies, BuiltQuestions
 from cds_service.policies.policy import Policy
@@ -63,7 +64,7 @@ def few(
         if policy is not None:
             policies.append(policy)
             good[digest] = listing_of(policy), by_system(policy.codes)
-    before.note(good, {})
+    before.note(good, {}, {})
     active = tuple(policy for policy in policies if policy.plan["status"] == "active")
     in_use = InUse(
         listings=tuple(map(listing_of, active)),
@@ -90,7 +91,12 @@ def many(
         contents |= {digest: each for digest, each in checked.contents.items() if digest not in contents}
         found.append(_without_repeats(checked, same))
     found.sort(key=lambda checked: checked.place)
-    before.note({each.digest: (each.listing, each.codes) for each in found if not each.refused}, contents)
+    good = [checked for checked in found if not checked.refused]
+    before.note(
+        {each.digest: (each.listing, each.codes) for each in good},
+        contents,
+        {each.seal: each.files for each in good if each.seal},
+    )
     forms: list[SharedForm] = []
     for checked in found:
         for problem in checked.problems:
@@ -108,14 +114,30 @@ def many(
 def _unchanged(folders: Sequence[PlanFolder], before: CheckedBefore) -> Iterator[tuple[int, Checked]]:
     """The plans that were checked before and whose contents are at hand, by place."""
     for place, folder in enumerate(folders if before.contents else ()):
-        problems = Problems()
-        files = read_files(folder.path, folder.overlays, problems).packed
-        contents = {each: before.contents[each] for _, each in files.files if each in before.contents}
-        if problems.found or not all(each in contents for _, each in files.files):
-            continue
-        digest = files.digest
-        if known := before.found(digest, files.folder):
-            yield place, Checked(place, files, digest, *known, refused=(), contents=contents)
+        if found := _unopened(folder, before) or _read(folder, before):
+            files, digest, seal = found
+            if known := before.found(digest, files.folder):
+                contents = {each: before.contents[each] for _, each in files.files}
+                yield place, Checked(place, files, digest, *known, refused=(), contents=contents, seal=seal)
+
+
+def _unopened(folder: PlanFolder, before: CheckedBefore) -> tuple[PackedFiles, str, Seal] | None:
+    """A plan's files, its digest and its seal, when its seal is unbroken."""
+    seal, names = unopened(folder.path, folder.overlays)
+    if seal is None or (sealed := before.sealed(seal)) is None:
+        return None
+    digest, contents = sealed
+    return PackedFiles(str(folder.path), tuple(zip(names, contents, strict=True))), digest, seal
+
+
+def _read(folder: PlanFolder, before: CheckedBefore) -> tuple[PackedFiles, str, Seal | None] | None:
+    """The same read from the disk; None when a file cannot be read or holds what none held before."""
+    problems = Problems()
+    plan = read_files(folder.path, folder.overlays, problems)
+    files = plan.packed
+    if problems.found or not all(each in before.contents for _, each in files.files):
+        return None
+    return files, files.digest, plan.seal
 
 
 def _in_use(found: Iterable[Checked], contents: Mapping[bytes, bytes], directory: Directory) -> InUse:
