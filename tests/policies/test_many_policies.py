@@ -202,6 +202,18 @@ def test_of_many_plans_those_that_changed_are_checked_and_the_others_are_known(t
         load_library([plans], None, cache)
 
 
+def test_a_form_that_was_refused_beside_many_plans_is_refused_again(tmp_path: Path) -> None:
+    plans, cache = write_many(tmp_path / "plans"), tmp_path / "cache"
+    write_plan(plans, "request", [rule("no", "not-normally-funded")], [boolean("shown")])
+    plan_file(plans, "request").unlink()
+    edited(plan_file(plans, "request", "Questionnaire"), lambda form: form["item"][0].pop("extension"))
+    assert [each.id for each in load_library([plans], None, cache).forms] == ["request"]
+    edited(plan_file(plans, "request", "Questionnaire"), lambda form: form.update(colour="red"))
+    for _ in range(2):
+        with pytest.raises(PlansError, match=r"Questionnaire\.colour"):
+            load_library([plans], None, cache)
+
+
 def test_a_file_laid_over_one_of_many_known_plans_makes_it_another_plan(tmp_path: Path) -> None:
     plans, over, cache = write_many(tmp_path / "plans"), tmp_path / "over", tmp_path / "cache"
     (over / name_of(8)).mkdir(parents=True)

@@ -48,10 +48,15 @@ _KINDS: Mapping[str, tuple[int, float]] = {"Questionnaire": (1, 1), "ValueSet": 
 _EXPRESSIONS = frozenset({INITIAL_EXPRESSION, CONTEXT_EXPRESSION, ENABLE_WHEN_EXPRESSION})
 
 
-def read_form(files: PlanFiles, problems: Problems, shared: Shared) -> SharedForm | None:
-    """The shared form in these files, or None when there are problems, which are then all noted."""
+def read_form(
+    files: PlanFiles, problems: Problems, shared: Shared, *, is_sound: bool = False
+) -> SharedForm | None:
+    """The shared form in these files, or None when there are problems, which are then all noted.
+
+    ``is_sound``: the very same files were found to be well-shaped FHIR before, which need not be found again.
+    """
     before = len(problems.found)
-    documents = read_documents(files, _KINDS, problems, shared)
+    documents = read_documents(files, _KINDS, problems, shared, is_sound=is_sound)
     if len(problems.found) > before:
         return None
     (document,) = documents["Questionnaire"]

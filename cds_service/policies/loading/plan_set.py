@@ -91,18 +91,22 @@ def many(
         contents |= {digest: each for digest, each in checked.contents.items() if digest not in contents}
         found.append(_without_repeats(checked, same))
     found.sort(key=lambda checked: checked.place)
-    good = [checked for checked in found if not checked.refused]
+    forms: list[SharedForm] = []
+    good: list[Checked] = []
+    for checked in found:
+        noted = len(problems.found)
+        for problem in checked.problems:
+            problems.add(problem)
+        if checked.listing is None and not checked.problems and checked.files.is_form:
+            files = checked.files.unpacked(contents.__getitem__)
+            forms += _forms(files, problems, is_sound=checked.place in known)
+        if len(problems.found) == noted:
+            good.append(checked)
     before.note(
         {each.digest: (each.listing, each.codes) for each in good},
         contents,
         {each.seal: each.files for each in good if each.seal},
     )
-    forms: list[SharedForm] = []
-    for checked in found:
-        for problem in checked.problems:
-            problems.add(problem)
-        if checked.listing is None and not checked.problems and checked.files.is_form:
-            forms += _forms(checked.files.unpacked(contents.__getitem__), problems)
     return PlanSet(
         tuple(checked.listing for checked in found if checked.listing),
         _in_use(found, contents, directory),
@@ -149,8 +153,8 @@ def _in_use(found: Iterable[Checked], contents: Mapping[bytes, bytes], directory
     return InUse(listings, codes, policies, BuiltQuestions(policies, places))
 
 
-def _forms(plan: PlanFiles, problems: Problems) -> list[SharedForm]:
-    form = read_form(plan, problems, Shared()) if plan.packed.is_form else None
+def _forms(plan: PlanFiles, problems: Problems, *, is_sound: bool = False) -> list[SharedForm]:
+    form = read_form(plan, problems, Shared(), is_sound=is_sound) if plan.packed.is_form else None
     return [] if form is None else [form]
 
 
