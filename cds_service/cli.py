@@ -118,13 +118,13 @@ def _spare_the_collector(settings: Settings) -> None:
     import gc
     from contextlib import suppress
 
+    # A decision leaves no circles behind, so there is next to nothing to find, and looking for it amid a large record's
+    # tens of thousands of objects would cost more than the decision. Loading thousands of plans is a tenth faster, too.
+    gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
     with suppress(PlansError):
         load_library(settings.plans, settings.ods_practices, settings.cache_folder)
     gc.collect()
     gc.freeze()
-    # A decision leaves no circles behind, so there is next to nothing to find, and looking for it amid a large record's
-    # tens of thousands of objects would cost more than the decision.
-    gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
 
 
 @app.command()

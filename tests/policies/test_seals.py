@@ -284,6 +284,9 @@ def test_seals_count_on_the_file_systems_of_this_machines_kernel_alone(tmp_path:
     mounts.write_bytes(MOUNTS)
     assert local_devices(mounts) == {os.makedev(254, 0), os.makedev(254, 3), os.makedev(0, 25)}
     assert local_devices(tmp_path / "missing") == set()
+    for odd in (b"odd\n", b"27 1 odd / / rw - ext4 /dev/vda rw\n", b"27 1 254:0 / / rw -\n"):
+        mounts.write_bytes(MOUNTS + odd)
+        assert local_devices(mounts) == set()
 
 
 def test_a_seal_of_another_device_is_not_noted_and_tells_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from cds_service.record.commissioners import Directory
 _PACKAGE = Path(__file__).parents[2]
 _PARTS = ("errors.py", "fhirpath", "policies", "record")
 _ALIKE = ("queries", "redirects", "value_sets")
+# Bytes read at once: the contents are small, and in the usual 8 KB every one of them is read from the disk by itself.
+_AT_ONCE = 1 << 16
 _DEPENDENCIES = ("fhir.resources", "fhir-core", "pydantic", "pydantic-core")
 
 
@@ -113,7 +115,7 @@ def checked_before(cache: Path | None, folders: Iterable[Path], directory: Direc
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not all(_is_ours(each.stat()) for each in (cache, file.parent)):
             return CheckedBefore(None, program)
-        with file.open("rb") as noted:
+        with file.open("rb", buffering=_AT_ONCE) as noted:
             return _read(noted, nothing)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return nothing

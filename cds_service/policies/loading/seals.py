@@ -2,12 +2,12 @@
 
 A seal stands for a plan's files as they were when they were read: for each its name, device, inode, size, and its times
 of modification and of change. No program can set a time of change, so whatever writes, renames, exchanges or links a
-file breaks the seal: ``cp -p``, ``touch -d``, ``rsync -t`` and git too. Never sealed: a file that changed less than two
-seconds before it was read (it may change again within the same tick of the file system's clock), a symbolic link, and
-what lies on a file system that other machines or programs speak for (``local_devices``).
+file breaks the seal: ``cp -p``, ``touch -d``, ``rsync -t`` and git too. Never sealed: a symbolic link, and a
+file that changed less than two seconds before it was read, as it may change again within the same tick of the file
+system's clock. No seal counts on a file system that other machines or programs speak for (``local_devices``).
 
-What breaks no seal: a clock set back, and then a change at the very nanosecond of the former one; another disk under
-the same device number, its times made up; bytes that rot or are written below the file system; a power cut that
+What breaks no seal: a clock set back, and then a change at the very time of the former one; another disk under the
+same device number, its times made up; bytes that rot or are written below the file system; a power cut that
 loses a file's new time and not its new bytes; and a program that goes on writing through a memory map that it wrote
 through before (the time of change is that of its first write after the system last wrote the page to the disk). The
 service then goes on with what was checked, until the file is touched.
@@ -25,7 +25,7 @@ from typing import NamedTuple
 # The coarsest clock of a file system of ours ticks once a second.
 _SETTLED_NS = 2_000_000_000
 # Kept by this machine's kernel, which alone sets a file's time of change. Not so: network file systems, FUSE, FAT, images
-# with times made up, and overlays, below which any of them may lie.
+# with times made up, and overlays, below which any of them may lie. On btrfs, files are on devices that no mount names.
 _LOCAL = {b"ext2", b"ext3", b"ext4", b"xfs", b"tmpfs"}
 
 
@@ -57,10 +57,8 @@ def is_settled(status: os.stat_result, read_ns: int) -> bool:
 def local_devices(mounts: Path = Path("/proc/self/mountinfo")) -> frozenset[int]:
     """The devices (``st_dev``) on which a seal counts; none without ``mounts``, which proc(5) describes."""
     try:
-        lines = mounts.read_bytes().split(b"\n")
-    except OSError:
+        fields = [line.split(b" ") for line in mounts.read_bytes().split(b"\n") if line]
+        local = [each[2].split(b":") for each in fields if each[each.index(b"-") + 1] in _LOCAL]
+        return frozenset(os.makedev(int(major), int(minor)) for major, minor in local)
+    except (OSError, ValueError, IndexError):
         return frozenset()
-    fields = [line.split(b" ") for line in lines if line]
-    return frozenset(
-        os.makedev(*map(int, each[2].split(b":"))) for each in fields if each[each.index(b"-") + 1] in _LOCAL
-    )
