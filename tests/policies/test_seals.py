@@ -169,7 +169,7 @@ def plans_of_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plans = tmp_path_factory.mktemp("ways")
     for way in WAYS:
         plan(plans, way.__name__)
-    for name in ("unchanged", "ahead", "below", "pointed"):
+    for name in ("unchanged", "ahead", "read", "below", "pointed"):
         plan(plans, name)
     return settled(plans)
 
@@ -199,6 +199,21 @@ def test_a_file_that_may_still_change_within_the_tick_of_a_clock_is_not_sealed(p
     assert seal_when_read(folder) is not None
     ahead = file_of(folder).stat().st_mtime_ns + 3600 * SECOND
     os.utime(file_of(folder), ns=(ahead, ahead))
+    assert seal_when_read(folder) is None
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_sealed(
+    plans_of_ways: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = plans_of_ways / "read", os.read
+    assert seal_when_read(folder) is not None
+
+    def read_and_changed(descriptor: int, size: int) -> bytes:
+        content = read(descriptor, size)
+        os.utime(descriptor, ns=(0, 0))
+        return content
+
+    monkeypatch.setattr(os, "read", read_and_changed)
     assert seal_when_read(folder) is None
 
 

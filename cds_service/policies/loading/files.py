@@ -112,6 +112,7 @@ def read_files(folder: Path, overlays: Iterable[Path], problems: Problems) -> Pl
             by_name[name] = PlanFile(path, content, sha256(content).digest())
             statuses.append(status)
     files = PlanFiles(str(folder), by_name, seal=None)
+    # What changed while it was read, before its status was asked for, is not settled either.
     if len(problems.found) > noted or not all(is_settled(each, read_ns) for each in statuses):
         return files
     return replace(files, seal=seal_of(folder.name, (name for name, _ in files.packed.files), statuses))
@@ -163,13 +164,12 @@ def _last(path: str) -> str:
 
 
 def _content(path: str) -> tuple[os.stat_result, bytes]:
-    """A file's bytes, and its status before they were read; without Python's file object, which takes longer to make."""
+    """A file's bytes, and its status once they were read; without Python's file object, which takes longer to make."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        status = os.fstat(descriptor)
         parts = []
         while part := os.read(descriptor, 1 << 20):
             parts.append(part)
-        return status, b"".join(parts)
+        return os.fstat(descriptor), b"".join(parts)
     finally:
         os.close(descriptor)
