@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -118,17 +118,18 @@ def read_files(folder: Path, overlays: Iterable[Path], problems: Problems) -> Pl
     return replace(files, seal=seal_of(folder.name, (name for name, _ in files.packed.files), statuses))
 
 
-def unopened(folder: Path, overlays: Iterable[Path]) -> tuple[Seal | None, list[str]]:
+def unopened(folder: Path, overlays: Sequence[Path]) -> tuple[Seal | None, list[str]]:
     """The seal of a plan's files as they lie there now, and their names as ``PackedFiles`` has them."""
+    entries: dict[str, os.DirEntry[str]] = {}
     try:
-        entries = {name: (name, each) for name, each in _plan_files(folder).items()}
-        for overlay in overlays:
-            entries |= {name: (each.path, each) for name, each in _plan_files(overlay).items()}
-        found = [entries[name] for name in sorted(entries)]
-        statuses = [each.stat(follow_symlinks=False) for _, each in found]
+        for each in (folder, *overlays):
+            entries |= _plan_files(each)
+        names = sorted(entries)
+        statuses = [entries[name].stat(follow_symlinks=False) for name in names]
     except OSError:
         return None, []
-    names = [name for name, _ in found]
+    if overlays:
+        names = [_packed_name(str(folder), entries[name].path) for name in names]
     return seal_of(folder.name, names, statuses), names
 
 

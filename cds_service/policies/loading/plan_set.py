@@ -164,7 +164,7 @@ def _without_repeats(checked: Checked, same: dict[object, object]) -> Checked:
     def once(part: Part) -> Part:
         return cast("Part", same.setdefault(part, part))
 
-    files = replace(checked.files, files=tuple(map(once, checked.files.files)))
+    files = PackedFiles(checked.files.folder, tuple(map(once, checked.files.files)))
     listing = checked.listing and replace(
         checked.listing,
         version=once(checked.listing.version),
