@@ -41,6 +41,7 @@ from cds_service.errors import (
 )
 from cds_service.filling.prepared_forms import PreparedForms
 from cds_service.operations.requests import Bounded
+from cds_service.policies.library import Library
 from cds_service.routes.decisions import decision_routes
 from cds_service.routes.development import development_routes
 from cds_service.routes.feedback import feedback_routes
@@ -94,15 +95,18 @@ _HTTP_ISSUES = {403: "forbidden", 404: "not-found", 405: "not-supported", 412: "
 def create_app(
     settings: Settings,
     clock: Callable[[], datetime] | None = None,
+    library: Library | None = None,
 ) -> FastAPI:
     """The service as an ASGI application. It starts even without a usable policy set, and then says so with 503.
+
+    ``library``: the policies of these settings, when they were loaded just now.
 
     FileError when the clients' or the SMART servers' file cannot be used: a service that is meant to be closed never
     starts open. Its State is ``app.state.service``.
     """
     zone = ZoneInfo(settings.time_zone)
     clock = clock or (lambda: datetime.now(zone))
-    state, forms = service_state(settings, clock), PreparedForms()
+    state, forms = service_state(settings, clock, library), PreparedForms()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

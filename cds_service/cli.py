@@ -15,6 +15,7 @@ import typer
 
 from cds_service.errors import CdsServiceError, PlanError, PlansError, StoreError
 from cds_service.policies.library import Library, load_library
+from cds_service.policies.loading.processes import MANY
 from cds_service.settings import Settings
 
 app = typer.Typer(
@@ -68,19 +69,25 @@ def serve(
         logging.getLogger("cds_service").warning(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
-    _spare_the_collector(settings)
+    loaded = [_spare_the_collector(settings)]
     try:
         listening = listening_socket(host, port) if workers == 1 else shared_address(host, port)
     except OSError as error:
         typer.echo(f"cds-service: cannot listen on {host}, port {port}: {error.strerror}", err=True)
         raise typer.Exit(_NOT_STARTED) from None
     if workers == 1:
-        raise typer.Exit(_served(settings, listening))
-    raise typer.Exit(supervised(workers, lambda: _served(settings, its_own(listening))))
+        # Held by nobody else: a set that is replaced is to be freed.
+        raise typer.Exit(_served(settings, listening, loaded.pop()))
+
+    def work(again: bool) -> int:
+        # Who takes another's place loads what is on the disk by now.
+        return _served(settings, its_own(listening), None if again else loaded[0])
+
+    raise typer.Exit(supervised(workers, work))
 
 
-def _served(settings: Settings, listening: socket) -> int:
-    """Answer requests in this process until it is told to stop. The exit status."""
+def _served(settings: Settings, listening: socket, library: Library | None) -> int:
+    """Answer requests in this process until it is told to stop. The exit status. ``library``: loaded just now."""
     import sys
 
     import uvicorn
@@ -93,7 +100,8 @@ def _served(settings: Settings, listening: socket) -> int:
     # The store's writer lets go of the interpreter for every row, and has to get it back from a busy event loop each
     # time: with Python's 5 ms, a commit of many rows took seconds, and nothing else waited for anything.
     sys.setswitchinterval(_TURN_SECONDS)
-    application = create_app(settings)
+    application = create_app(settings, library=library)
+    del library
     state: State = application.state.service
     config = uvicorn.Config(
         # Outside everything, so that the answer to a bug has its id too.
@@ -109,22 +117,26 @@ def _served(settings: Settings, listening: socket) -> int:
     return 0 if server.started else _NOT_STARTED
 
 
-def _spare_the_collector(settings: Settings) -> None:
+def _spare_the_collector(settings: Settings) -> Library | None:
     """Keep the collector from walking, during requests, what lives as long as the process: code, and what loading needs.
 
-    The policies are loaded once beforehand for that, and again when the service starts: a set that is replaced must be
-    freed, and nothing frozen is.
+    The policies are loaded for that. A large set is returned, to be used: nothing of it is built yet. Of a small one all
+    is, in circles, and nothing frozen that is a circle is ever freed, also when the set is replaced: so that is loaded
+    again when the service starts.
     """
     import gc
-    from contextlib import suppress
 
     # A decision leaves no circles behind, so there is next to nothing to find, and looking for it amid a large record's
     # tens of thousands of objects would cost more than the decision. Loading thousands of plans is a tenth faster, too.
     gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
-    with suppress(PlansError):
-        load_library(settings.plans, settings.ods_practices, settings.cache_folder)
-    gc.collect()
-    gc.freeze()
+    try:
+        library = load_library(settings.plans, settings.ods_practices, settings.cache_folder)
+    except PlansError:
+        return None  # what is wrong is said when the service starts
+    finally:
+        gc.collect()
+        gc.freeze()
+    return library if len(library.policies) >= MANY else None
 
 
 @app.command()

@@ -105,9 +105,10 @@ class State:
     def open(self) -> None:
         """Load the policies and open the store; what fails is said, and answered with 503 until it is mended."""
         try:
-            self.library = load_library(
-                self.settings.plans, self.settings.ods_practices, self.settings.cache_folder
-            )
+            if self.library is None:
+                self.library = load_library(
+                    self.settings.plans, self.settings.ods_practices, self.settings.cache_folder
+                )
             logger.info("%d policies loaded, set %s", len(self.library.policies), self.library.digest[:12])
         except PlansError as error:
             self.problem = "the policy set cannot be used"
@@ -171,10 +172,13 @@ class State:
             await self.store.close()
 
 
-def service_state(settings: Settings, clock: Clock) -> State:
-    """The parts of a service that is not open yet. FileError when the clients' or SMART servers' file cannot be used."""
+def service_state(settings: Settings, clock: Clock, library: Library | None) -> State:
+    """The parts of a service that is not open yet, the ``library`` if it is loaded.
+
+    FileError when the clients' or SMART servers' file cannot be used.
+    """
     listed = load_smart_servers(settings.smart_servers) if settings.smart_servers else {}
-    state = State(settings, clock, listed, smart=_smart_app(settings, listed, clock))
+    state = State(settings, clock, listed, library=library, smart=_smart_app(settings, listed, clock))
     if settings.clients is not None:
         clients = load_clients(settings.clients)
         _refuse_unknown_clients(settings, listed, {client.name for client in clients})

@@ -66,13 +66,16 @@ def _bound(family: AddressFamily, address: tuple[Any, ...], *options: int) -> so
     return bound
 
 
-def supervised(count: int, work: Callable[[], int]) -> int:
-    """Run ``work`` in ``count`` forked processes until a signal ends them. The worst of their exit statuses."""
+def supervised(count: int, work: Callable[[bool], int]) -> int:
+    """Run ``work`` in ``count`` forked processes until a signal ends them. The worst of their exit statuses.
+
+    Each is told whether it takes the place of one that died.
+    """
     supervisor = _Supervisor(work)
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         signal.signal(getattr(signal, name), supervisor.told)
     for _ in range(count):
-        supervisor.start()
+        supervisor.start(again=False)
     return supervisor.watched()
 
 
@@ -85,13 +88,13 @@ def _end_without(parent: int) -> None:
 
 @dataclass
 class _Supervisor:
-    work: Callable[[], int]
+    work: Callable[[bool], int]
     children: dict[int, float] = field(default_factory=dict)
     stopping: bool = False
     status: int = 0
 
-    def start(self) -> None:
-        """Fork one more worker."""
+    def start(self, *, again: bool) -> None:
+        """Fork one more worker, in the place of another when it is started ``again``."""
         parent, pid = os.getpid(), os.fork()
         if pid:
             self.children[pid] = time.monotonic()
@@ -103,7 +106,7 @@ class _Supervisor:
         Thread(target=_end_without, args=(parent,), daemon=True).start()
         status = _FAILED
         try:
-            status = self.work()
+            status = self.work(again)
         finally:
             os._exit(status)
 
@@ -127,5 +130,5 @@ class _Supervisor:
                 self.told(signal.SIGTERM, None)
             else:
                 logger.error("worker %d died (status %d); another is started", pid, status)
-                self.start()
+                self.start(again=True)
         return self.status

@@ -51,6 +51,12 @@ def served(folder: Path, arguments: Sequence[str] = (), **settings: object) -> I
         process.wait()
 
 
+def workers_of(service: Service) -> set[int]:
+    """The processes that the service's first process started."""
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
+    return {int(pid) for pid in children.split()}
+
+
 def _await_ready(service: Service) -> None:
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up and service.process.poll() is None:

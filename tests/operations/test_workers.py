@@ -13,17 +13,11 @@ from socket import socket
 
 import httpx
 
-from tests.operations.processes import ROOT, Service, served
+from tests.operations.processes import ROOT, Service, served, workers_of
 
 REQUEST = (
     Path(__file__).parents[2] / "fhir_fixtures" / "hooks" / "derby-not-normally-funded.json"
 ).read_bytes()
-
-
-def workers_of(service: Service) -> set[int]:
-    """The processes that the service's first process started."""
-    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
-    return {int(pid) for pid in children.split()}
 
 
 def sockets_of(pid: int) -> int:
