@@ -22,7 +22,7 @@ from cds_service.bulk.counts import Counts, written
 from cds_service.bulk.deciding import Circumstances, order_as_written, rows_decided
 from cds_service.bulk.impact import change_cells, compared
 from cds_service.bulk.parts import LineFaultError
-from cds_service.bulk.patients import BulkPatient, Fault, fault_of, patients_in
+from cds_service.bulk.patients import BulkPatient, Fault, fault_of, patients_in, sorted_lines
 from cds_service.bulk.rows import Row, cells, columns
 from cds_service.bulk.spool import Spooled
 from cds_service.errors import BulkInputError, PlansError
@@ -128,7 +128,7 @@ def fault_line(fault: Fault) -> bytes:
 
 def _orders(patient: BulkPatient, circumstances: Circumstances, counts: Counts) -> Iterator[Order]:
     """The patient's orders that can be decided; the others are counted."""
-    for line in sorted(patient.orders):
+    for line in sorted_lines(patient.orders):
         try:
             order = order_as_written(patient.resource(line, "ServiceRequest"), circumstances.as_of)
         except LineFaultError as fault:

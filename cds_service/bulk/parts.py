@@ -8,8 +8,10 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 import orjson
@@ -20,9 +22,10 @@ from cds_service.record.resources import Resource, text
 
 _BLOCK_BYTES = 2**20
 # The patient of a compact line is found without parsing it: it is the only reference that such an element holds.
-_REFERENCE = b'":{"reference":"'
-_SUBJECT_NAMES = (b'"subject', b'"patient', b'"beneficiary')
-_PATIENT = re.compile(rb'Patient/([A-Za-z0-9.-]{1,64})(?:"|\Z)').match
+REFERENCE = b'":{"reference":"'
+SUBJECT_NAMES = (b'"subject', b'"patient', b'"beneficiary')
+# What such a reference says, up to its end or that of its line.
+PATIENT = re.compile(rb'Patient/([A-Za-z0-9.-]{1,64})(?:["\n]|\Z)').match
 _PRINTABLE = re.compile(r"[!-~]+").fullmatch
 
 
@@ -94,10 +97,10 @@ def _whole_lines(stream: BinaryIO, room: int) -> bytes:
 def patient_in(line: bytes, resource_type: str) -> bytes:
     """The id of the patient that a line is about. LineFaultError when it says none."""
     if resource_type != "Patient":
-        parts = line.split(_REFERENCE)
-        if len(parts) != 2 or not parts[0].endswith(_SUBJECT_NAMES):
-            parts = [b"", *(after for before, after in pairwise(parts) if before.endswith(_SUBJECT_NAMES))]
-        if len(parts) == 2 and (found := _PATIENT(parts[1])):
+        parts = line.split(REFERENCE)
+        if len(parts) != 2 or not parts[0].endswith(SUBJECT_NAMES):
+            parts = [b"", *(after for before, after in pairwise(parts) if before.endswith(SUBJECT_NAMES))]
+        if len(parts) == 2 and (found := PATIENT(parts[1])):
             patient: bytes = found[1]
             return patient
     parsed = patient_of(resource_in(line, resource_type))
@@ -115,6 +118,29 @@ def resource_in(line: bytes, resource_type: str) -> Resource:
     if not isinstance(resource, dict) or resource.get("resourceType") != resource_type:
         raise LineFaultError(f"no {resource_type}, as the rest of the file")
     return resource
+
+
+def resources_in(lines: Sequence[bytes], resource_type: str) -> list[Resource] | None:
+    """The resources of lines that are parsed together, in their order; None unless each line holds one of this type."""
+    between = _between()
+    try:
+        found: list[Any] = orjson.loads(b"[" + f',"{between}",'.encode().join(lines) + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    # No line can hold what stands between them, so where that stands everywhere each line is one value.
+    if found[1::2] != [between] * (len(lines) - 1):
+        return None
+    resources = found[::2]
+    for resource in resources:
+        if resource.__class__ is not dict or resource.get("resourceType") != resource_type:
+            return None
+    return resources if len(resources) == len(lines) else None
+
+
+@cache
+def _between() -> str:
+    """A text that nobody can have written: drawn anew by each process."""
+    return token_hex()
 
 
 def patient_of(resource: Resource) -> str:

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
-from cds_service.bulk.spool import Spooled, runs_in
+from cds_service.bulk.parts import LineFaultError, patient_of, resource_in, resources_in
+from cds_service.bulk.spool import Spooled, SpooledRun, runs_in
 from cds_service.hooks.discovery import resource_types
 from cds_service.record.patient_record import QueryAnswer, is_subject, patient_reference
 from cds_service.record.resources import Resource
@@ -22,6 +22,8 @@ _OF_THE_PATIENT = frozenset({"patient", "subject", "beneficiary", "_count", "_so
 # A line: its JSON, its number within the part, and the part. Sorts by content, so that nothing depends on the
 # order of a file. A plain tuple, because there are millions.
 FoundLine = tuple[bytes, int, Spooled]
+# Lines behind each other, not yet split, and the part.
+FoundRun = tuple[SpooledRun, Spooled]
 
 
 class Fault(NamedTuple):
@@ -40,14 +42,14 @@ def fault_of(line: FoundLine, fault: LineFaultError) -> Fault:
 
 @dataclass
 class BulkPatient:
-    """One patient of a bucket: the lines of their orders, and of their record by resource type.
+    """One patient of a bucket: the runs of lines of their orders, and of their record by resource type.
 
-    A line is parsed when it is first asked for; one that cannot be used goes to ``faults``, the rest to the answers.
+    Lines are parsed when they are first asked for; one that cannot be used goes to ``faults``, the rest to the answers.
     """
 
     id: str
-    orders: list[FoundLine]
-    record: Mapping[str, list[FoundLine]]
+    orders: Sequence[FoundRun]
+    record: Mapping[str, Sequence[FoundRun]]
     not_read: Mapping[str, str]
     faults: list[Fault]
     _answers: dict[str, QueryAnswer] = field(default_factory=dict)
@@ -62,10 +64,14 @@ class BulkPatient:
     def resource(self, line: FoundLine, resource_type: str) -> Resource:
         """The resource of a line. LineFaultError when it cannot be used."""
         resource = resource_in(line[0], resource_type)
-        is_ours = resource_type != "Patient" and is_subject(self._reference, resource)
+        self._require_own(resource)
+        return resource
+
+    def _require_own(self, resource: Resource) -> None:
+        """LineFaultError when the resource itself is not about this patient, however its line was attributed."""
+        is_ours = resource["resourceType"] != "Patient" and is_subject(self._reference, resource)
         if not is_ours and patient_of(resource) != self.id:
             raise LineFaultError("it names more than one patient")
-        return resource
 
     def _answer(self, resource_type: str, is_for_all: bool) -> QueryAnswer:
         if resource_type in self.not_read:
@@ -73,16 +79,35 @@ class BulkPatient:
         if not is_for_all:
             return QueryAnswer(not_read="an export is not searched by parameters other than the patient")
         if resource_type not in self._answers:
-            lines = self.record.get(resource_type, ())
-            self._answers[resource_type] = QueryAnswer(tuple(self._resources(lines, resource_type)))
+            runs = self.record.get(resource_type, ())
+            resources = self._together(runs, resource_type) or self._one_by_one(runs, resource_type)
+            self._answers[resource_type] = QueryAnswer(tuple(resources))
         return self._answers[resource_type]
 
-    def _resources(self, lines: Sequence[FoundLine], resource_type: str) -> Iterator[Resource]:
-        for line in sorted(lines):
+    def _together(self, runs: Sequence[FoundRun], resource_type: str) -> list[Resource] | None:
+        """The resources of all lines at once, in the lines' order; None unless all of them can be used."""
+        lines = sorted([line for run, _ in runs for line in run.lines()])
+        resources = resources_in(lines, resource_type)
+        try:
+            for resource in resources or ():
+                self._require_own(resource)
+        except LineFaultError:
+            return None
+        return resources
+
+    def _one_by_one(self, runs: Sequence[FoundRun], resource_type: str) -> Iterator[Resource]:
+        for line in sorted_lines(runs):
             try:
                 yield self.resource(line, resource_type)
             except LineFaultError as fault:
                 self.faults.append(fault_of(line, fault))
+
+
+def sorted_lines(runs: Sequence[FoundRun]) -> list[FoundLine]:
+    """The lines of runs, by what they hold."""
+    return sorted(
+        (line, number, spool) for run, spool in runs for number, line in enumerate(run.lines(), run.first)
+    )
 
 
 def patients_in(
@@ -95,20 +120,20 @@ def patients_in(
     orders = _gathered((spool for spool in spools if spool.is_orders), bucket, None)
     records = _gathered((spool for spool in spools if not spool.is_orders), bucket, orders)
     for patient in sorted(orders, key=lambda patient: (crc32(patient), patient)):
-        lines = orders[patient]["ServiceRequest"]
-        yield BulkPatient(patient.decode(), lines, records.pop(patient, {}), not_read, faults)
+        runs = orders[patient]["ServiceRequest"]
+        yield BulkPatient(patient.decode(), runs, records.pop(patient, {}), not_read, faults)
 
 
 def _gathered(
     spools: Iterator[Spooled], bucket: int, wanted: Mapping[bytes, Any] | None
-) -> dict[bytes, defaultdict[str, list[FoundLine]]]:
-    """Patient → resource type → lines, of the patients that are ``wanted``; None: of all."""
-    found: defaultdict[bytes, defaultdict[str, list[FoundLine]]] = defaultdict(lambda: defaultdict(list))
+) -> dict[bytes, defaultdict[str, list[FoundRun]]]:
+    """Patient → resource type → runs of lines, of the patients that are ``wanted``; None: of all."""
+    found: defaultdict[bytes, defaultdict[str, list[FoundRun]]] = defaultdict(lambda: defaultdict(list))
     for spool in spools:
         kind = spool.resource_type
-        for patient, first, run in runs_in(spool, bucket):
-            if wanted is None or patient in wanted:
-                found[patient][kind] += [(line, number, spool) for number, line in enumerate(run, first)]
+        for run in runs_in(spool, bucket):
+            if wanted is None or run.patient in wanted:
+                found[run.patient][kind].append((run, spool))
     return found
 
 

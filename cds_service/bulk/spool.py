@@ -1,8 +1,9 @@
 """The first pass: the lines of a part, spread over buckets by patient, so that all lines of a patient meet again.
 
 A spool file holds, segment after segment, the part's lines by bucket, and after each segment where each bucket starts.
-An export mostly has a patient's lines together: a run of them stands behind a line with patient, first number and count.
-The bucket after the last holds the lines that could not be used. A file appears under its name only when it is whole.
+An export mostly has a patient's lines together, so a bucket begins with its runs of them (patient, number of the first
+line, bytes), and after an empty line come their lines. The bucket after the last holds what is wrong with the lines that
+could not be used. A file appears under its name only when it is whole.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from zlib import crc32
 
 import orjson
 
-from cds_service.bulk.parts import BrokenOffError, LineFaultError, Part, blocks, patient_in, resource_in
+from cds_service.bulk.parts import BrokenOffError, LineFaultError, Part, blocks, resource_in
+from cds_service.bulk.runs import attributed
 
 _SEGMENT_BYTES = 32 * 2**20
 # A bucket is a range of the hashes of patients' ids: buckets follow each other as the hashes do, however many there are.
 _HASHES = 2**32
 # In the names of the files: one that an earlier version left is not taken for one of ours.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class SpoolTask(NamedTuple):
@@ -81,22 +83,35 @@ def numbered(spools: tuple[Spooled, ...]) -> tuple[Spooled, ...]:
     return tuple(found)
 
 
-def runs_in(spool: Spooled, bucket: int) -> Iterator[tuple[bytes, int, list[bytes]]]:
-    """The runs of one bucket in the order of the file: patient, number of the first line within the part, and lines."""
+class SpooledRun(NamedTuple):
+    """Lines of one patient: the number of the first within the part, and where they stand in ``section``."""
+
+    patient: bytes
+    first: int
+    section: bytes
+    start: int
+    end: int
+
+    def lines(self) -> list[bytes]:
+        """The lines, without their ends."""
+        return self.section[self.start : self.end - 1].split(b"\n")
+
+
+def runs_in(spool: Spooled, bucket: int) -> Iterator[SpooledRun]:
+    """The runs of one bucket in the order of the file."""
     for section in _sections(spool, bucket):
-        lines = section.split(b"\n")
-        place = 0
-        while place < len(lines) - 1:
-            patient, first, count = lines[place].split(b"\t")
-            after = place + 1 + int(count)
-            yield patient, int(first), lines[place + 1 : after]
-            place = after
+        start = section.index(b"\n\n") + 2
+        for run in section[: start - 2].split(b"\n"):
+            patient, first, size = run.split(b"\t")
+            end = start + int(size)
+            yield SpooledRun(patient, int(first), section, start, end)
+            start = end
 
 
 def faults_in(spool: Spooled, buckets: int) -> Iterator[tuple[int, str]]:
     """The part's lines that could not be used: number within the part, and why."""
-    for _, number, said in runs_in(spool, buckets):
-        yield from ((number, why.decode()) for why in said)
+    for run in runs_in(spool, buckets):
+        yield run.first, run.lines()[0].decode()
 
 
 class _Segments:
@@ -107,7 +122,9 @@ class _Segments:
         self.indexes: list[int] = []
         self.used = self.refused = 0
         self._buckets = buckets
-        self._gathered: list[list[bytes]] = [[] for _ in range(buckets + 1)]
+        # Of each bucket, what its runs are and then their lines.
+        self._runs: list[list[bytes]] = [[] for _ in range(buckets + 1)]
+        self._lines: list[list[bytes]] = [[] for _ in range(buckets + 1)]
         self._bytes = 0
 
     def add(self, block: bytes, before: int, resource_type: str) -> int:
@@ -115,46 +132,32 @@ class _Segments:
 
         ``before``: how many of the part stand before them.
         """
-        lines = block.removesuffix(b"\n").split(b"\n")
-        of_patient, first = b"", 0
-        run: list[bytes] = []
-        for number, line in enumerate(lines, before + 1):
-            try:
-                patient = patient_in(line, resource_type)
-            except LineFaultError as fault:
-                if line.strip():
-                    self._refuse(number, str(fault))
-            else:
-                if patient != of_patient or number != first + len(run):
-                    self._gather(of_patient, first, run)
-                    of_patient, first, run = patient, number, []
-                run.append(line)
-        self._gather(of_patient, first, run)
+        if not block.endswith(b"\n"):
+            block += b"\n"
+        found = attributed(block, before, resource_type)
+        for patient, first, lines, start, end in found.runs:
+            self._gather(crc32(patient) * self._buckets // _HASHES, patient, first, block[start:end])
+            self.used += lines
+        for number, why in found.refused:
+            self._gather(self._buckets, b"-", number, why.encode() + b"\n")
+        self.refused += len(found.refused)
         self._bytes += len(block)
         if self._bytes >= _SEGMENT_BYTES:
             self.write()
-        return len(lines)
+        return found.lines
 
-    def _gather(self, patient: bytes, first: int, run: list[bytes]) -> None:
-        """Put a run of lines into their patient's bucket."""
-        if run:
-            bucket = self._gathered[crc32(patient) * self._buckets // _HASHES]
-            bucket.append(b"%b\t%d\t%d" % (patient, first, len(run)))
-            bucket += run
-            self.used += len(run)
-
-    def _refuse(self, number: int, why: str) -> None:
-        """Gather why a line cannot be used."""
-        self._gathered[self._buckets] += (b"-\t%d\t1" % number, why.encode())
-        self.refused += 1
+    def _gather(self, bucket: int, patient: bytes, first: int, lines: bytes) -> None:
+        self._runs[bucket].append(b"%b\t%d\t%d\n" % (patient, first, len(lines)))
+        self._lines[bucket].append(lines)
 
     def write(self) -> None:
         """Write what is gathered, bucket by bucket, and where each bucket starts."""
         starts = array("Q", [self.stream.tell()])
-        for lines in self._gathered:
-            if lines:
-                self.stream.write(b"\n".join((*lines, b"")))
+        for runs, lines in zip(self._runs, self._lines, strict=True):
+            if runs:
+                self.stream.write(b"".join((*runs, b"\n", *lines)))
             starts.append(self.stream.tell())
+            runs.clear()
             lines.clear()
         self.indexes.append(self.stream.tell())
         self.stream.write(starts.tobytes())
@@ -217,4 +220,5 @@ def _sections(spool: Spooled, bucket: int) -> Iterator[bytes]:
             stream.seek(index + bucket * 8)
             start, end = array("Q", stream.read(16))
             stream.seek(start)
-            yield stream.read(end - start)
+            if end > start:
+                yield stream.read(end - start)
