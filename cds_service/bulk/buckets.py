@@ -1,6 +1,6 @@
 """One bucket decided: its rows, what would change, and the lines that could not be used, in a folder of its own.
 
-The folder appears under its name only when all in it is on disk, so an interrupted run is taken up where it was.
+The folder appears under its name only when all in it is written, so an interrupted run is taken up where it was.
 """
 
 from __future__ import annotations
@@ -58,12 +58,13 @@ class Question:
 
 
 class BucketTask(NamedTuple):
-    """A bucket to be decided, and the folder that its result is to stand in."""
+    """A bucket to be decided, and the folder that its result is to stand in. ``outlives_machine``: see WorkFolder."""
 
     number: int
     spools: tuple[Spooled, ...]
     question: Question
     result: Path
+    outlives_machine: bool
 
 
 def decided_bucket(task: BucketTask) -> Path:
@@ -74,7 +75,8 @@ def decided_bucket(task: BucketTask) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         _write(task, partial)
-        _sync(partial)
+        if task.outlives_machine:
+            _sync(partial)
         partial.rename(task.result)
     return task.result
 
@@ -130,7 +132,7 @@ def _orders(patient: BulkPatient, circumstances: Circumstances, counts: Counts) 
     """The patient's orders that can be decided; the others are counted."""
     for line in sorted_lines(patient.orders):
         try:
-            order = order_as_written(patient.resource(line, "ServiceRequest"), circumstances.as_of)
+            order = order_as_written(patient.resource(line[0], "ServiceRequest"), circumstances.as_of)
         except LineFaultError as fault:
             patient.faults.append(fault_of(line, fault))
             counts.orders["quarantined"] += 1

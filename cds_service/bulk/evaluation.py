@@ -10,11 +10,9 @@ input's lines or files, or on where a run was stopped.
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +24,7 @@ from cds_service.bulk.parts import Part, parts_of
 from cds_service.bulk.results import Sources, Summary, merged
 from cds_service.bulk.spool import Spooled, SpoolTask, numbered, spooled
 from cds_service.bulk.work import Workers
+from cds_service.bulk.work_folder import WorkFolder, work_folder
 from cds_service.errors import BulkInputError
 from cds_service.hooks.discovery import resource_types
 from cds_service.policies.library import Library, load_library
@@ -34,7 +33,6 @@ from cds_service.policies.library import Library, load_library
 Progress = Callable[[str, int, int], None]
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result", Spooled, Path)
-_WORK = ".evaluation"
 _LEAST_BUCKETS, _MOST_BUCKETS = 8, 4096
 # How much bigger than its file the content of a gzip file is taken to be.
 _GZIP_RATIO = 10
@@ -72,7 +70,7 @@ USUAL_SIZES = Sizes(part=32 * 2**20, bucket=16 * 2**20)
 class _Run:
     """Who works, where the files in between lie, and who is told how far it is."""
 
-    folder: Path
+    folder: WorkFolder
     workers: Workers
     progress: Progress
     sizes: Sizes
@@ -82,7 +80,7 @@ def evaluated(evaluation: Evaluation, workers: Workers, progress: Progress, size
     """Decide all orders and write the results. PlansError or BulkInputError when policies or inputs cannot be used."""
     plan_sets = _plan_sets(evaluation)
     export = found_export(evaluation.records, _types(plan_sets))
-    with _work_folder(evaluation.out) as folder:
+    with closing(workers), work_folder(evaluation.out, workers) as folder:
         run = _Run(folder, workers, progress, sizes)
         sources = _read(evaluation.orders, export, run)
         question = Question(
@@ -98,7 +96,7 @@ def _read(orders: Path, export: Export, run: _Run) -> Sources:
     """The first pass: all lines in the buckets of their patients."""
     parts = parts_of(orders, export.files, run.sizes.part)
     buckets = _bucket_count(parts, run.sizes)
-    tasks = [SpoolTask(part, run.folder / "spool", buckets) for part in parts]
+    tasks = [SpoolTask(part, run.folder.spool, buckets, run.folder.outlives_machine) for part in parts]
     return Sources(numbered(_in_order(tasks, spooled, run, "Reading")), buckets)
 
 
@@ -106,7 +104,13 @@ def _decided(sources: Sources, question: Question, run: _Run) -> tuple[Path, ...
     """The second pass: the result of each bucket."""
     digest = _digest(sources, question)[:20]
     tasks = [
-        BucketTask(number, sources.spools, question, run.folder / "buckets" / f"{number:06d}-{digest}")
+        BucketTask(
+            number,
+            sources.spools,
+            question,
+            run.folder.buckets / f"{number:06d}-{digest}",
+            run.folder.outlives_machine,
+        )
         for number in range(sources.buckets)
     ]
     return _in_order(tasks, decided_bucket, run, "Deciding")
@@ -136,24 +140,6 @@ def _plan_sets(evaluation: Evaluation) -> tuple[tuple[PlanSet, Library], ...]:
 def _types(plan_sets: Iterable[tuple[PlanSet, Library]]) -> frozenset[str]:
     """The resource types that the policies ask for."""
     return frozenset(kind for _, library in plan_sets for kind in resource_types(library.queries).values())
-
-
-@contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    """The folder of the files in between, this run's alone; gone when all is done, kept when it is not."""
-    work = out / _WORK
-    # It holds a copy of the records: for nobody else's eyes.
-    for folder in (work, work / "spool", work / "buckets"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            flock(lock, LOCK_EX | LOCK_NB)
-        except OSError:
-            raise BulkInputError(
-                str(out), "$", "another evaluation under way", "a folder of its own"
-            ) from None
-        yield work
-        shutil.rmtree(work)
 
 
 def _bucket_count(parts: Iterable[Part], sizes: Sizes) -> int:

@@ -8,10 +8,8 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import orjson
@@ -118,29 +116,6 @@ def resource_in(line: bytes, resource_type: str) -> Resource:
     if not isinstance(resource, dict) or resource.get("resourceType") != resource_type:
         raise LineFaultError(f"no {resource_type}, as the rest of the file")
     return resource
-
-
-def resources_in(lines: Sequence[bytes], resource_type: str) -> list[Resource] | None:
-    """The resources of lines that are parsed together, in their order; None unless each line holds one of this type."""
-    between = _between()
-    try:
-        found: list[Any] = orjson.loads(b"[" + f',"{between}",'.encode().join(lines) + b"]")
-    except orjson.JSONDecodeError:
-        return None
-    # No line can hold what stands between them, so where that stands everywhere each line is one value.
-    if found[1::2] != [between] * (len(lines) - 1):
-        return None
-    resources = found[::2]
-    for resource in resources:
-        if resource.__class__ is not dict or resource.get("resourceType") != resource_type:
-            return None
-    return resources if len(resources) == len(lines) else None
-
-
-@cache
-def _between() -> str:
-    """A text that nobody can have written: drawn anew by each process."""
-    return token_hex()
 
 
 def patient_of(resource: Resource) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from cds_service.bulk.parts import LineFaultError, patient_of, resource_in, resources_in
+from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
 from cds_service.bulk.spool import Spooled, SpooledRun, runs_in
 from cds_service.hooks.discovery import resource_types
 from cds_service.record.patient_record import QueryAnswer, is_subject, patient_reference
@@ -61,17 +61,13 @@ class BulkPatient:
         """The answer to each query (key → template): of a type that was exported all of the patient's, maybe none."""
         return {key: self._answer(*_asked(template)) for key, template in queries.items()}
 
-    def resource(self, line: FoundLine, resource_type: str) -> Resource:
+    def resource(self, line: bytes, resource_type: str) -> Resource:
         """The resource of a line. LineFaultError when it cannot be used."""
-        resource = resource_in(line[0], resource_type)
-        self._require_own(resource)
-        return resource
-
-    def _require_own(self, resource: Resource) -> None:
-        """LineFaultError when the resource itself is not about this patient, however its line was attributed."""
-        is_ours = resource["resourceType"] != "Patient" and is_subject(self._reference, resource)
+        resource = resource_in(line, resource_type)
+        is_ours = resource_type != "Patient" and is_subject(self._reference, resource)
         if not is_ours and patient_of(resource) != self.id:
             raise LineFaultError("it names more than one patient")
+        return resource
 
     def _answer(self, resource_type: str, is_for_all: bool) -> QueryAnswer:
         if resource_type in self.not_read:
@@ -80,25 +76,23 @@ class BulkPatient:
             return QueryAnswer(not_read="an export is not searched by parameters other than the patient")
         if resource_type not in self._answers:
             runs = self.record.get(resource_type, ())
-            resources = self._together(runs, resource_type) or self._one_by_one(runs, resource_type)
-            self._answers[resource_type] = QueryAnswer(tuple(resources))
+            try:
+                resources = tuple(self._all(runs, resource_type))
+            except LineFaultError:
+                resources = tuple(self._usable(runs, resource_type))
+            self._answers[resource_type] = QueryAnswer(resources)
         return self._answers[resource_type]
 
-    def _together(self, runs: Sequence[FoundRun], resource_type: str) -> list[Resource] | None:
-        """The resources of all lines at once, in the lines' order; None unless all of them can be used."""
+    def _all(self, runs: Sequence[FoundRun], resource_type: str) -> list[Resource]:
+        """The resources of all lines, in the lines' order. LineFaultError when one cannot be used."""
         lines = sorted([line for run, _ in runs for line in run.lines()])
-        resources = resources_in(lines, resource_type)
-        try:
-            for resource in resources or ():
-                self._require_own(resource)
-        except LineFaultError:
-            return None
-        return resources
+        return [self.resource(line, resource_type) for line in lines]
 
-    def _one_by_one(self, runs: Sequence[FoundRun], resource_type: str) -> Iterator[Resource]:
+    def _usable(self, runs: Sequence[FoundRun], resource_type: str) -> Iterator[Resource]:
+        """The resources of the lines that can be used, in the lines' order."""
         for line in sorted_lines(runs):
             try:
-                yield self.resource(line, resource_type)
+                yield self.resource(line[0], resource_type)
             except LineFaultError as fault:
                 self.faults.append(fault_of(line, fault))
 

@@ -30,11 +30,12 @@ _FORMAT = 3
 
 
 class SpoolTask(NamedTuple):
-    """A part to be spooled into a folder, over so many buckets."""
+    """A part to be spooled into a folder, over so many buckets. ``outlives_machine``: see WorkFolder."""
 
     part: Part
     folder: Path
     buckets: int
+    outlives_machine: bool
 
 
 @dataclass(frozen=True, order=True)
@@ -67,8 +68,9 @@ def spooled(task: SpoolTask) -> Spooled:
         partial = path.with_suffix(f".{os.getpid()}")
         with partial.open("wb") as stream:
             _write(task.part, _Segments(stream, task.buckets))
-            stream.flush()
-            os.fsync(stream.fileno())
+            if task.outlives_machine:
+                stream.flush()
+                os.fsync(stream.fileno())
         partial.rename(path)
     return _footer(task.part, path)
 

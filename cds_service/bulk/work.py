@@ -20,10 +20,19 @@ _AHEAD = 2
 
 
 class Workers(Protocol):
-    """Carries out a function on tasks."""
+    """Carries out a function on tasks.
+
+    ``is_one_machine``: whether all of them see what the others wrote, as long as this machine is up.
+    """
+
+    @property
+    def is_one_machine(self) -> bool: ...
 
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results as they come, in no particular order."""
+
+    def close(self) -> None:
+        """Let go of what it works with; whoever asks again has to wait for it to start again."""
 
 
 def workers(processes: int, ray: str | None) -> Workers:
@@ -37,35 +46,55 @@ def workers(processes: int, ray: str | None) -> Workers:
 class Here:
     """One task after the other, in this process."""
 
+    is_one_machine = True
+
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results in the order of the tasks."""
         yield from map(work, tasks)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
 
 class Processes:
-    """So many processes of this machine, each started anew (spawned), so that nothing depends on what this one holds."""
+    """So many processes of this machine, each started anew (spawned), so that nothing depends on what this one holds.
+
+    They stay until ``close``: each takes half a second of its core to start.
+    """
+
+    is_one_machine = True
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._pool: ProcessPoolExecutor | None = None
 
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results as they come."""
+        if self._pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._count, spawn, initializer=_end_with_parent)
         waiting = iter(tasks)
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._count, spawn, initializer=_end_with_parent) as pool:
-            running: set[Future[Result]] = set()
-            while True:
-                for _, task in zip(range(self._count * _AHEAD - len(running)), waiting, strict=False):
-                    running.add(pool.submit(work, task))
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
+        running: set[Future[Result]] = set()
+        while True:
+            for _, task in zip(range(self._count * _AHEAD - len(running)), waiting, strict=False):
+                running.add(self._pool.submit(work, task))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+
+    def close(self) -> None:
+        """Wait for what is under way, and end the processes."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
 
 class RayCluster:
     """The nodes of a Ray cluster, which see the same files under the same paths. ``local`` starts one of this machine."""
+
+    is_one_machine = False
 
     def __init__(self, address: str) -> None:
         try:
@@ -91,6 +120,9 @@ class RayCluster:
                 return
             finished, running = self._ray.wait(running)
             yield from self._ray.get(finished)
+
+    def close(self) -> None:
+        """The cluster is not ours to end."""
 
 
 def _end_with_parent() -> None:

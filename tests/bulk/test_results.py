@@ -160,6 +160,35 @@ def test_a_changed_record_is_read_again_after_a_run_that_was_stopped(tmp_path: P
     assert decisions(folder)[0]["outstanding"] == "commissioner"
 
 
+def test_what_lay_between_when_the_machine_went_down_is_not_gone_by(evaluated: Path, tmp_path: Path) -> None:
+    again = _copied(evaluated, tmp_path)
+    between = again / "out" / ".evaluation"
+
+    def stop(doing: str, done: int, of: int) -> None:
+        if (doing, done) == ("Deciding", of):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluated_orders(evaluation(again), Here(), stop, SMALL)
+    # A name may outlive what it names when the power fails.
+    for file in (*between.glob("spool/*"), *between.glob("buckets/*/*")):
+        file.write_bytes(b"")
+    (between / "machine-started").write_text("before the power failed")
+    run(again)
+
+    assert results(again) == results(evaluated)
+
+
+def test_one_pool_of_processes_serves_two_evaluations(evaluated: Path, tmp_path: Path) -> None:
+    processes = Processes(2)
+    first, second = (_copied(evaluated, tmp_path / name) for name in ("first", "second"))
+
+    run(first, processes)
+    run(second, processes)
+
+    assert results(first) == results(second) == results(evaluated)
+
+
 def test_nothing_in_between_is_left(evaluated: Path) -> None:
     assert sorted(results_names(evaluated)) == [
         "decisions.csv",
