@@ -23,7 +23,7 @@ from cds_service.bulk.deciding import Circumstances, order_as_written, rows_deci
 from cds_service.bulk.impact import change_cells, compared
 from cds_service.bulk.parts import LineFaultError
 from cds_service.bulk.patients import BulkPatient, Fault, fault_of, patients_in, sorted_lines
-from cds_service.bulk.rows import Row, cells, columns
+from cds_service.bulk.rows import Row, cells
 from cds_service.bulk.spool import Spooled
 from cds_service.errors import BulkInputError, PlansError
 from cds_service.policies.library import Library, load_library
@@ -88,7 +88,6 @@ class _Result:
         self.counts = Counts()
         self.faults: list[Fault] = []
         self._with_patient = question.with_patient
-        self._columns = columns(with_patient=question.with_patient)
         self._files = [
             csv.writer(files.enter_context(_opened(folder / name)), lineterminator="\n")
             for name in (DECISIONS, AGAINST, CHANGES)
@@ -98,7 +97,7 @@ class _Result:
         """Write what the policy sets say of one order."""
         self.counts.count_rows(sets[0])
         for file, rows in zip(self._files, sets, strict=False):
-            file.writerows(cells(row, self._columns) for row in rows)
+            file.writerows([cells(row, with_patient=self._with_patient) for row in rows])
         if len(sets) > 1:
             changes = compared(*sets)
             self.counts.count_changes(changes)

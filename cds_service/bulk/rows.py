@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +18,7 @@ from cds_service.service import Determined
 NO_POLICY, NOT_READ = "no-policy", "not-read"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One policy's decision of one order; empty texts where there is nothing to say.
 
     ``extension`` is the determination as the hook's card tells it to software, without the card's id.
@@ -59,34 +58,50 @@ class Found:
     asking: Sequence[Mapping[str, Any]]
 
 
-# Column → what stands in it. The patient's column may be left out.
-_COLUMNS: Mapping[str, Callable[[Row], object]] = {
-    "order": lambda row: row.order,
-    "patient": lambda row: row.patient,
-    "day": lambda row: row.day,
-    "policy": lambda row: row.policy,
-    "commissioner": lambda row: row.commissioner,
-    "status": lambda row: row.status,
-    "outcome": lambda row: row.outcome,
-    "rule": lambda row: " ".join(row.rules),
-    "clauses": lambda row: row.clauses,
-    "possible_outcomes": lambda row: " ".join(row.extension.get("possibleOutcomes", ())),
-    "outstanding_count": lambda row: len(row.extension.get("outstanding", ())),
-    "outstanding": lambda row: " ".join(row.extension.get("outstanding", ())),
-    "findings": lambda row: _json(row.extension.get("findings", [])),
-    "unknowns": lambda row: _json(_unknowns(row.extension.get("findings", ()))),
-    "redirected_from": lambda row: " ".join(row.extension.get("redirectedFrom", ())),
-}
+_COLUMNS = (
+    "order",
+    "patient",
+    "day",
+    "policy",
+    "commissioner",
+    "status",
+    "outcome",
+    "rule",
+    "clauses",
+    "possible_outcomes",
+    "outstanding_count",
+    "outstanding",
+    "findings",
+    "unknowns",
+    "redirected_from",
+)
 
 
 def columns(*, with_patient: bool) -> tuple[str, ...]:
-    """The names of the columns."""
+    """The names of the columns; that of the patient may be left out."""
     return tuple(name for name in _COLUMNS if with_patient or name != "patient")
 
 
-def cells(row: Row, names: tuple[str, ...]) -> list[object]:
-    """A row's values for these columns."""
-    return [_COLUMNS[name](row) for name in names]
+def cells(row: Row, *, with_patient: bool) -> tuple[object, ...]:
+    """A row's values for the columns."""
+    told = row.extension.get
+    findings, outstanding = told("findings", []), told("outstanding", ())
+    whose = (row.order, row.patient, row.day) if with_patient else (row.order, row.day)
+    return (
+        *whose,
+        row.policy,
+        row.commissioner,
+        row.status,
+        row.outcome,
+        " ".join(row.rules),
+        row.clauses,
+        " ".join(told("possibleOutcomes", ())),
+        len(outstanding),
+        " ".join(outstanding),
+        _json(findings),
+        _json(_unknowns(findings)),
+        " ".join(told("redirectedFrom", ())),
+    )
 
 
 def rows_of(

@@ -34,6 +34,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """``key.memberOf('value_set')`` of the focus, whose ``key`` is a CodeableConcept."""
+
+    key: str
+    value_set: str
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A compiled expression.
 
@@ -58,6 +66,8 @@ class Compiled:
     """The JSON key, when it is an element of the focus itself that occurs once."""
     equals: tuple[str, str] | None = None
     """Key and text, when it is ``key = 'text'`` of the focus."""
+    membership: Membership | None = None
+    """What has to hold of the focus first for it to be true: it is this, or a chain of ``and`` that begins with it."""
 
     @property
     def type(self) -> str | None:

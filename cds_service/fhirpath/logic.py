@@ -8,6 +8,7 @@ Source: FHIRPath N1 §6.5 (boolean logic), http://hl7.org/fhirpath/N1/#boolean-l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cds_service.fhirpath import ast
@@ -28,7 +29,8 @@ def logical(compiler: Compiler, node: ast.Binary, scope: Scope) -> Compiled:
     if node.operator == "and" and len(compiled) == 2 and compiled[0].equals and compiled[1].equals:
         one = _texts_and(*compiled[0].equals, *compiled[1].equals, one)
     is_fixed = all(operand.is_fixed for operand in compiled)
-    return system(one, "Boolean", node.position, is_fixed=is_fixed)
+    first = compiled[0].membership if node.operator == "and" else None
+    return replace(system(one, "Boolean", node.position, is_fixed=is_fixed), membership=first)
 
 
 def _and(operands: list[One]) -> One:

@@ -253,15 +253,17 @@ def determination_extension(
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return _present(
-        {
-            "criterion": finding.criterion.link_id,
-            "value": _number(finding.value),
-            "origin": finding.origin,
-            "why": finding.why,
-            "evidence": [each.reference for each in finding.evidence if each.reference],
-        }
-    )
+    """Written out: a decision has several, and in bulk there are millions."""
+    told: dict[str, Any] = {"criterion": finding.criterion.link_id}
+    if finding.value is not None:
+        told["value"] = _number(finding.value)
+    told["origin"] = finding.origin
+    if finding.why is not None:
+        told["why"] = finding.why
+    evidence = [each.reference for each in finding.evidence if each.reference]
+    if evidence:
+        told["evidence"] = evidence
+    return told
 
 
 def _present(members: dict[str, Any]) -> dict[str, Any]:

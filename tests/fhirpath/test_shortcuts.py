@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cds_service.errors import FhirPathEvaluationError
@@ -50,6 +50,49 @@ def test_a_value_set_at_hand_says_what_one_that_is_asked_says(concept: Any) -> N
 
     for text in ("code.memberOf('urn:vs')", "(code).memberOf('urn:vs')"):
         assert told(text, concept, both) == told(text, concept, asked)
+
+
+# Whether it is a member is unknown, so the rest is asked, and cannot be told.
+@example([({"coding": [{"system": "urn:s", "code": None}]}, "odd")])
+@example([({"coding": []}, "odd")])
+# It is none, so the rest is not asked.
+@example([({"coding": [{"system": "urn:s", "code": "b"}]}, "odd")])
+@given(st.lists(st.tuples(concepts, concepts), max_size=4))
+@pytest.mark.parametrize(
+    "rest", ["", " and verificationStatus.coding.where(code = 'a').empty()", " and 'a' = id and true"]
+)
+def test_members_are_picked_out_of_a_record_as_if_each_resource_were_asked(
+    rest: str, found: list[tuple[Any, Any]]
+) -> None:
+    conditions = [
+        {
+            "resourceType": "Condition",
+            "id": "a" if place % 2 else "b",
+            "code": code,
+            "verificationStatus": status,
+        }
+        for place, (code, status) in enumerate(found)
+    ]
+    focus = {"resourceType": "Bundle", "entry": [{"resource": each} for each in conditions]}
+    record, member = "entry.resource.ofType(Condition)", "code.memberOf('urn:vs')"
+
+    # What begins with something else is asked of each resource, one after the other.
+    for environment in (
+        Environment(NOW, member_of=members, value_sets=VALUE_SETS),
+        Environment(NOW, member_of=members),
+    ):
+        short, long = (
+            _picked(f"{record}.where({criteria})", focus, environment)
+            for criteria in (f"{member}{rest}", f"true and {member}{rest}")
+        )
+        assert short == long
+
+
+def _picked(text: str, focus: Any, environment: Environment) -> Any:
+    try:
+        return ask(text, focus, context="Bundle", environment=environment)
+    except FhirPathEvaluationError:
+        return "cannot be told"
 
 
 def test_a_value_set_that_is_not_at_hand_is_asked_for() -> None:

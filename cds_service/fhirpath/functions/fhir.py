@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import paths
-from cds_service.fhirpath.compiled import Compiled, Invocation, One, plural, system
+from cds_service.fhirpath.compiled import Compiled, Invocation, Membership, One, plural, system
 from cds_service.fhirpath.functions.registry import argument, function
 from cds_service.fhirpath.runtime import BadDataError, Frame, Item, Node, type_of
 from cds_service.fhirpath.steps import not_an_object
@@ -119,8 +119,11 @@ def member_of(compiler: Compiler, call: Invocation) -> Compiled:
         found = only(item, frame)
         return None if found is None else asked(found, item, frame)
 
-    found = _in_value_set(only, call.target.key, literal, asked) if is_concept and literal else one
-    return system(found, "Boolean", call.position)
+    if not (is_concept and literal):
+        return system(one, "Boolean", call.position)
+    key = call.target.key
+    found = system(_in_value_set(only, key, literal, asked), "Boolean", call.position)
+    return found if key is None else replace(found, membership=Membership(key, literal))
 
 
 def _in_value_set(

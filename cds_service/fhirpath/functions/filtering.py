@@ -7,7 +7,17 @@ from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any
 
 from cds_service.fhirpath import ast, equality
-from cds_service.fhirpath.compiled import Compiled, Filter, Invocation, Many, One, Scope, item_scope, plural
+from cds_service.fhirpath.compiled import (
+    Compiled,
+    Filter,
+    Invocation,
+    Many,
+    Membership,
+    One,
+    Scope,
+    item_scope,
+    plural,
+)
 from cds_service.fhirpath.functions.registry import asks_index, criteria, function, numbered
 from cds_service.fhirpath.paths import like
 from cds_service.fhirpath.runtime import Frame, Item, over_budget
@@ -38,7 +48,11 @@ def where(compiler: Compiler, call: Invocation) -> Compiled:
             raise over_budget(frame, position)
         return [each for each in items if meets(each, frame) is True]
 
-    selected = many if condition.equals is None else _with_text(source, meets, *condition.equals, position)
+    selected: Many = many
+    if condition.equals is not None:
+        selected = _with_text(source, meets, *condition.equals, position)
+    elif condition.membership is not None:
+        selected = _of_members(source, meets, condition.membership, position)
     found = like(target, selected, target.types, position, is_boxed=target.is_boxed)
     return replace(found, filter=Filter(source, meets, condition.equals))
 
@@ -55,6 +69,43 @@ def _with_text(source: Many, meets: One, key: str, text: str, position: int) -> 
         for each in items:
             value = each.get(key) if each.__class__ is dict else None
             if value == text if value.__class__ is str else meets(each, frame) is True:
+                found.append(each)
+        return found
+
+    return many
+
+
+def _of_members(source: Many, meets: One, first: Membership, position: int) -> Many:
+    """``where(code.memberOf('…') and …)``: only items that are known to be no members are not asked further.
+
+    Nearly all of a record are not members, so they are told in the loop itself.
+    """
+    key, value_set = first.key, first.value_set
+
+    def many(item: Item, frame: Frame) -> list[Item]:
+        items = source(item, frame)
+        frame.steps -= len(items)
+        if frame.steps < 0:
+            raise over_budget(frame, position)
+        codes = frame.value_sets.get(value_set)
+        if codes is None:
+            return [each for each in items if meets(each, frame) is True]
+        found = []
+        for each in items:
+            is_known = False
+            try:
+                for coding in each[key]["coding"]:
+                    code = coding["code"]
+                    if code is None or (coding["system"], code) in codes:
+                        break
+                    is_known = True
+                else:
+                    if is_known:
+                        continue
+            except (KeyError, TypeError):
+                # Not shaped as nearly all are: the criteria know what to do with it.
+                pass
+            if meets(each, frame) is True:
                 found.append(each)
         return found
 
