@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import orjson
+
 from cds_service.bulk.parts import LineFaultError, patient_of, resource_in
 from cds_service.bulk.spool import Spooled, SpooledRun, runs_in
 from cds_service.hooks.discovery import resource_types
@@ -86,7 +88,17 @@ class BulkPatient:
     def _all(self, runs: Sequence[FoundRun], resource_type: str) -> list[Resource]:
         """The resources of all lines, in the lines' order. LineFaultError when one cannot be used."""
         lines = sorted([line for run, _ in runs for line in run.lines()])
-        return [self.resource(line, resource_type) for line in lines]
+        try:
+            found: list[Any] = list(map(orjson.loads, lines))
+        except orjson.JSONDecodeError:
+            raise LineFaultError("not JSON") from None
+        reference = None if resource_type == "Patient" else self._reference
+        for line, resource in zip(lines, found, strict=True):
+            is_of_type = resource.__class__ is dict and resource.get("resourceType") == resource_type
+            if not (is_of_type and is_subject(reference, resource)):
+                # Nearly none: not worth more than reading it again.
+                self.resource(line, resource_type)
+        return found
 
     def _usable(self, runs: Sequence[FoundRun], resource_type: str) -> Iterator[Resource]:
         """The resources of the lines that can be used, in the lines' order."""
