@@ -24,6 +24,7 @@ _ERRORS = {
     400: "Not what is expected: where, what was found, what was expected",
     401: "The caller is no configured client, or did not prove it",
     404: "Not here",
+    405: "The id begins with $, so it names an operation, and one that cannot be called so",
     406: "Asked for in a format that is not given",
     412: "Nothing could be decided: the prefetch keys that are needed",
     413: "More bytes than are read",
@@ -113,7 +114,7 @@ def _published() -> dict[str, Any]:
     }
     searched = [_in_query(each.name, each.documentation) for each in SEARCH_PARAMETERS.values()]
     for served in SERVED_TYPES:
-        read = _call(f"One {served}", fhir_resource(served), (400, 404, 406, 503), kind=FHIR_JSON)
+        read = _call(f"One {served}", fhir_resource(served), (400, 404, 405, 406, 503), kind=FHIR_JSON)
         read["responses"]["304"] = {"description": "Still the same as If-None-Match names"}
         search = _call(f"Search: {served}", fhir_resource("Bundle"), (400, 406, 503), kind=FHIR_JSON)
         paths[f"/fhir/{served}"] = {"get": search | {"parameters": searched}}

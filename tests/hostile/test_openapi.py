@@ -17,6 +17,7 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from cds_service.app import create_app
+from cds_service.fhir_api.artefacts import SERVED_TYPES
 from cds_service.routes.openapi import openapi_document
 from cds_service.settings import Settings
 from tests.hostile.closed_service import prepared
@@ -67,6 +68,18 @@ def test_only_a_closed_service_asks_for_tokens(closed: bool) -> None:
     assert ("/fhir/Questionnaire/$populate" in asking) is closed
     assert "/fhir/Questionnaire/{id}" not in asking
     assert "/livez" not in asking
+
+
+@pytest.mark.parametrize("resource_type", SERVED_TYPES)
+def test_an_id_that_is_an_operations_name_is_refused_as_described(
+    configured: Settings, resource_type: str
+) -> None:
+    described = openapi_document("https://cds.example", closed=False)["paths"]
+    with TestClient(create_app(configured)) as client:
+        answer = client.get(f"/fhir/{resource_type}/$")
+
+    assert answer.status_code == 405
+    assert "405" in described[f"/fhir/{resource_type}/{{id}}"]["get"]["responses"]
 
 
 def test_schemathesis_finds_the_description_kept(tmp_path: Path) -> None:
