@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.hooks.cards import EXTENSION, SUMMARY_LIMIT
 from cds_service.hooks.feedback import ACCEPTED, MOST_ITEMS, OVERRIDDEN
-from cds_service.hooks.requests import HOOKS
+from cds_service.hooks.requests import HOOKS, ORDER_SELECT
 from cds_service.policies.determination import FINAL, UNDETERMINED
 from cds_service.trust.limits import LONGEST_NAME, MOST_DRAFTS
 
@@ -67,25 +67,30 @@ def schemas() -> dict[str, Schema]:
 
 
 def _hook_request() -> Schema:
-    """Both hooks; what only one of them has (``selections``) is described with it."""
+    """One hook or the other: ``selections`` are looked at in one of them only."""
+    return {"anyOf": [_request(hook) for hook in HOOKS]}
+
+
+def _request(hook: str) -> Schema:
+    selections: Schema = {
+        "description": f"References to drafts, at most {MOST_DRAFTS}; all drafts if left out.",
+        "type": ["array", "null"],
+        "maxItems": MOST_DRAFTS,
+    }
     context = record(
         {
             "patientId": _NAME,
             "draftOrders": record({}, {"entry": {"type": "array", "maxItems": MOST_DRAFTS}}, closed=False),
         },
         {
-            "selections": {
-                "description": f"order-select: references to drafts, at most {MOST_DRAFTS}; all drafts if left out.",
-                "type": ["array", "null"],
-                "maxItems": MOST_DRAFTS,
-            },
+            **({"selections": selections} if hook == ORDER_SELECT else {}),
             "userId": {"description": "Not needed."},
         },
         closed=False,
     )
     described = "By discovery's keys, the answers to its queries. null: read, and empty. Left out: not read."
     return record(
-        {"hook": {"enum": [*HOOKS]}, "context": context},
+        {"hook": {"const": hook}, "context": context},
         {
             "hookInstance": {"description": "A UUID; written down with the decision."},
             "prefetch": {"description": described, "type": ["object", "null"]},

@@ -82,6 +82,15 @@ def test_an_id_that_is_an_operations_name_is_refused_as_described(
     assert "405" in described[f"/fhir/{resource_type}/{{id}}"]["get"]["responses"]
 
 
+def test_selections_are_described_for_the_one_hook_that_looks_at_them() -> None:
+    requests = openapi_document("https://cds.example", closed=False)["components"]["schemas"]["HookRequest"]
+
+    assert {
+        each["properties"]["hook"]["const"]: "selections" in each["properties"]["context"]["properties"]
+        for each in requests["anyOf"]
+    } == {"order-select": True, "order-sign": False}
+
+
 def test_schemathesis_finds_the_description_kept(tmp_path: Path) -> None:
     key, clients, description = prepared(tmp_path)
     with running_service(tmp_path / "service.db", lambda: datetime.now(UTC), clients=clients) as url:
