@@ -67,9 +67,9 @@ def table() -> str:
     run = results("hook_latency")
     note = (
         f"Measured {run['date']} on {run['machine']}, client and service on the same shared machine; the quietest of "
-        "several runs and, in brackets, their median (behind Python: what a fixed loop takes, to compare by). A hook here "
-        "is decided by a policy, its token (RS384) checked and its row on the disk before the answer leaves. More, and "
-        "the commands: [docs/performance.md](docs/performance.md)."
+        "several runs and, in brackets, their median (behind Python: what a fixed loop takes, to compare by). A hook "
+        "here is decided by a policy, its token (RS384) checked and its row on the disk before the answer leaves. More, "
+        "and the commands: [docs/performance.md](docs/performance.md)."
     )
     return "\n".join([*lines, "", note])
 
