@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +13,6 @@ from cds_service.errors import PlanError, PlansError
 from cds_service.policies.cases import read_cases, run_case
 from cds_service.policies.library import Library, load_library
 from cds_service.policies.policy import Policy
-
-# Python's own is 5 ms, and a hook changes threads some ten times.
-_TURN_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Reloads:
 
     async def _made(self) -> Reload:
         try:
-            library = await asyncio.to_thread(_giving_way, self._read)
+            library = await asyncio.to_thread(self._read)
         except PlansError as error:
             return Reload(self._clock(), None, error.problems)
         self._put(library)
@@ -94,16 +90,6 @@ def tried_library(folders: Iterable[Path], practices: Path | None, cache: Path |
     if problems:
         raise PlansError(problems)
     return library
-
-
-def _giving_way(read: Callable[[], Library]) -> Library:
-    """What ``read`` gives, while the threads that answer hooks need not wait for it longer than half a millisecond."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN_SECONDS)
-    try:
-        return read()
-    finally:
-        sys.setswitchinterval(before)
 
 
 def plan_of(problem: PlanError, folders: Iterable[Path]) -> str:
