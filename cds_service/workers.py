@@ -24,8 +24,6 @@ logger = logging.getLogger("cds_service")
 _SHORT_LIFE = 2.0
 _FAILED = 1
 _LOOKS_EVERY = 1.0
-
-
 # Only there does the kernel spread connections over sockets that share an address.
 _SPREADS = sys.platform == "linux"
 

@@ -25,6 +25,7 @@ from cds_service.bulk.parts import LineFaultError
 from cds_service.bulk.patients import BulkPatient, Fault, fault_of, patients_in, sorted_lines
 from cds_service.bulk.rows import Row, cells
 from cds_service.bulk.spool import Spooled
+from cds_service.bulk.work_folder import sync
 from cds_service.errors import BulkInputError, PlansError
 from cds_service.policies.library import Library, load_library
 from cds_service.record.orders import Order
@@ -76,7 +77,8 @@ def decided_bucket(task: BucketTask) -> Path:
         partial.mkdir()
         _write(task, partial)
         if task.outlives_machine:
-            _sync(partial)
+            for path in (*partial.iterdir(), partial):
+                sync(path)
         partial.rename(task.result)
     return task.result
 
@@ -167,13 +169,3 @@ def _seldom_collected() -> Iterator[None]:
 
 def _opened(file: Path) -> TextIO:
     return file.open("w", encoding="utf-8", newline="")
-
-
-def _sync(folder: Path) -> None:
-    """Have everything in a folder on disk, so that its name can be trusted."""
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

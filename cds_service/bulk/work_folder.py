@@ -66,16 +66,14 @@ def _let_go_of_lost(note: Path, folder: WorkFolder) -> None:
 
 def _write(note: Path, start: str) -> None:
     """Have the note on the disk before anything that depends on it."""
-    with note.open("w") as stream:
-        stream.write(start)
-        stream.flush()
-        os.fsync(stream.fileno())
-    _sync(note.parent)
+    note.write_text(start)
+    for path in (note, note.parent):
+        sync(path)
 
 
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -59,30 +59,16 @@ class Database:
         self.writing.dispose()
 
 
-class Looking:
-    """Rows of a SQLite file by their key, told in microseconds or not at all."""
+class _Kept:
+    """One connection to a SQLite file, kept until it fails; none any more once this is closed."""
 
     def __init__(self, path: Path) -> None:
-        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+        self._path = path.absolute()
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
 
-    def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        """The rows of a query. sqlite3.Error for whatever is wrong; also when somebody else has locked the file."""
-        if self._is_closed:
-            raise sqlite3.ProgrammingError("closed")
-        try:
-            if self._connection is None:
-                self._connection = sqlite3.connect(
-                    self._uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
-                )
-            return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error:
-            self._let_go()
-            raise
-
     def close(self) -> None:
-        """Let go of the file, and tell nothing any more."""
+        """Let go of the file, for good."""
         self._is_closed = True
         self._let_go()
 
@@ -92,16 +78,30 @@ class Looking:
             self._connection = None
 
 
-class Beginning:
+class Looking(_Kept):
+    """Rows of a SQLite file by their key, told in microseconds or not at all."""
+
+    def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        """The rows of a query. sqlite3.Error for whatever is wrong; also when somebody else has locked the file."""
+        if self._is_closed:
+            raise sqlite3.ProgrammingError("closed")
+        try:
+            if self._connection is None:
+                uri = f"{self._path.as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(
+                    uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
+                )
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error:
+            self._let_go()
+            raise
+
+
+class Beginning(_Kept):
     """Transactions of a SQLite file that one thread begins, in microseconds or not at all, and another commits.
 
     One at a time: who begins next waits until the last is ended.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._is_closed = False
 
     def open(self) -> None:
         """Make ready for the next transaction, in the thread that may wait. sqlite3.Error when it cannot be."""
@@ -135,16 +135,6 @@ class Beginning:
         if self._connection is None:
             raise sqlite3.ProgrammingError("not open")
         return self._connection
-
-    def close(self) -> None:
-        """Let go of the file, for good."""
-        self._is_closed = True
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def database(url: str) -> Database:
