@@ -6,7 +6,6 @@ import json
 import logging
 from datetime import datetime
 from pathlib import Path
-from socket import socket
 from typing import Annotated
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -15,7 +14,6 @@ import typer
 
 from cds_service.errors import CdsServiceError, PlanError, PlansError, StoreError
 from cds_service.policies.library import Library, load_library
-from cds_service.policies.loading.processes import MANY
 from cds_service.settings import Settings
 
 app = typer.Typer(
@@ -28,12 +26,6 @@ PlanFolders = Annotated[
     list[Path] | None, typer.Argument(help="Folders of plan folders; the setting CDS_PLANS when left out.")
 ]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# As uvicorn's own command ends when a port is taken.
-_NOT_STARTED = 3
-# Objects that come to be and stay, between two looks of the collector for circles.
-_SELDOM = 100_000
-# For how long a thread keeps the interpreter when another wants it.
-_TURN_SECONDS = 0.0001
 
 
 def main() -> None:
@@ -54,6 +46,7 @@ def serve(
 ) -> None:
     """Start the service."""
     from cds_service.operations.logs import start_logging
+    from cds_service.serving import NOT_STARTED, loaded_beforehand, served
     from cds_service.workers import its_own, listening_socket, shared_address, supervised
 
     settings = Settings()
@@ -69,74 +62,21 @@ def serve(
         logging.getLogger("cds_service").warning(
             "DEVELOPMENT MODE: no clients are configured, anybody may call"
         )
-    loaded = [_spare_the_collector(settings)]
+    loaded = [loaded_beforehand(settings)]
     try:
         listening = listening_socket(host, port) if workers == 1 else shared_address(host, port)
     except OSError as error:
         typer.echo(f"cds-service: cannot listen on {host}, port {port}: {error.strerror}", err=True)
-        raise typer.Exit(_NOT_STARTED) from None
+        raise typer.Exit(NOT_STARTED) from None
     if workers == 1:
         # Held by nobody else: a set that is replaced is to be freed.
-        raise typer.Exit(_served(settings, listening, loaded.pop()))
+        raise typer.Exit(served(settings, listening, loaded.pop()))
 
     def work(again: bool) -> int:
         # Who takes another's place loads what is on the disk by now.
-        return _served(settings, its_own(listening), None if again else loaded[0])
+        return served(settings, its_own(listening), None if again else loaded[0])
 
     raise typer.Exit(supervised(workers, work))
-
-
-def _served(settings: Settings, listening: socket, library: Library | None) -> int:
-    """Answer requests in this process until it is told to stop. The exit status. ``library``: loaded just now."""
-    import sys
-
-    import uvicorn
-
-    from cds_service.app import create_app
-    from cds_service.operations.requests import Identified
-    from cds_service.operations.serving import ANSWER_SECONDS, GentleServer
-    from cds_service.state import State
-
-    # The store's writer lets go of the interpreter for every row, and has to get it back from a busy event loop each
-    # time: with Python's 5 ms, a commit of many rows took seconds, and nothing else waited for anything.
-    sys.setswitchinterval(_TURN_SECONDS)
-    application = create_app(settings, library=library)
-    del library
-    state: State = application.state.service
-    config = uvicorn.Config(
-        # Outside everything, so that the answer to a bug has its id too.
-        Identified(application, lambda: state.traffic),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=ANSWER_SECONDS,
-    )
-    server = GentleServer(config, state.traffic.stop)
-    server.run(sockets=[listening])
-    return 0 if server.started else _NOT_STARTED
-
-
-def _spare_the_collector(settings: Settings) -> Library | None:
-    """Keep the collector from walking, during requests, what lives as long as the process: code, and what loading needs.
-
-    The policies are loaded for that. A large set is returned, to be used: nothing of it is built yet. Of a small one all
-    is, in circles, and nothing frozen that is a circle is ever freed, also when the set is replaced: so that is loaded
-    again when the service starts.
-    """
-    import gc
-
-    # A decision leaves no circles behind, so there is next to nothing to find, and looking for it amid a large record's
-    # tens of thousands of objects would cost more than the decision. Loading thousands of plans is a tenth faster, too.
-    gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
-    try:
-        library = load_library(settings.plans, settings.ods_practices, settings.cache_folder)
-    except PlansError:
-        return None  # what is wrong is said when the service starts
-    finally:
-        gc.collect()
-        gc.freeze()
-    return library if len(library.policies) >= MANY else None
 
 
 @app.command()

@@ -17,9 +17,9 @@ from fastapi.testclient import TestClient
 
 from cds_service import state
 from cds_service.app import create_app
-from cds_service.cli import _spare_the_collector
 from cds_service.policies.library import load_library
 from cds_service.policies.loading.processes import MANY
+from cds_service.serving import loaded_beforehand
 from cds_service.settings import Settings
 from tests.operations.processes import served, workers_of
 from tests.plan_folders import boolean, rule, write_organizations, write_plan
@@ -46,7 +46,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 def test_what_is_loaded_before_the_service_starts_is_used(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = _spare_the_collector(settings)
+    library = loaded_beforehand(settings)
     monkeypatch.setattr(state, "load_library", lambda *_: pytest.fail("it was loaded"))
 
     app = create_app(settings, library=library)
@@ -57,7 +57,7 @@ def test_what_is_loaded_before_the_service_starts_is_used(
 
 
 def test_a_large_set_that_is_replaced_is_freed_although_it_was_frozen(settings: Settings) -> None:
-    app = create_app(settings, library=_spare_the_collector(settings))
+    app = create_app(settings, library=loaded_beforehand(settings))
     with TestClient(app, client=("127.0.0.1", 50_000)) as service:
         replaced = weakref.ref(app.state.service.library)
         write(settings.plans[0], 0, "2")

@@ -21,10 +21,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cds_service.app import create_app
-from cds_service.cli import _spare_the_collector
 from cds_service.errors import PlanError, PlansError
 from cds_service.operations.reloads import Reload, Reloads, plan_of
 from cds_service.policies.library import Library
+from cds_service.serving import loaded_beforehand
 from cds_service.settings import Settings
 from tests.operations.processes import served
 from tests.operations.sets import HOOK, asked, versions, write_set
@@ -205,7 +205,7 @@ def test_no_request_fails_and_none_sees_two_sets_while_sets_are_reloaded(tmp_pat
 
 
 def test_a_set_that_is_replaced_is_freed_whatever_serve_has_frozen(settings: Settings, plans: Path) -> None:
-    _spare_the_collector(settings)
+    loaded_beforehand(settings)
     try:
         app = create_app(settings, clock=lambda: NOW)
         with TestClient(app, client=HERE) as service:
