@@ -208,18 +208,19 @@ def test_a_token_is_accepted_once_over_two_processes_and_a_restart(tmp_path: Pat
         for each in range(30)
     ]
 
-    def answers(urls: list[str], token: str) -> list[int]:
-        with ThreadPoolExecutor(4) as callers:
+    with httpx.Client() as client, ThreadPoolExecutor(4) as callers:
+
+        def answers(urls: list[str], token: str) -> list[int]:
             calls = [
-                callers.submit(httpx.get, f"{url}/cds-services", headers={"Authorization": token})
+                callers.submit(client.get, f"{url}/cds-services", headers={"Authorization": token})
                 for url in urls * 2
             ]
             return sorted(call.result().status_code for call in calls)
 
-    with served(tmp_path) as one, served(tmp_path) as other:
-        first = [answers([one, other], token) for token in tokens]
-    with served(tmp_path) as one:
-        later = [answers([one], token) for token in tokens]
+        with served(tmp_path) as one, served(tmp_path) as other:
+            first = [answers([one, other], token) for token in tokens]
+        with served(tmp_path) as one:
+            later = [answers([one], token) for token in tokens]
 
     assert first == [[200, 401, 401, 401]] * len(tokens)
     assert later == [[401, 401]] * len(tokens)

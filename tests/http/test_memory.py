@@ -33,13 +33,15 @@ def library() -> Library:
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Nothing is collected unless asked for."""
+    """Nothing is collected unless asked for, and then only what is made from here on."""
     gc.collect()
+    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 @pytest.mark.usefixtures("uncollected")

@@ -183,16 +183,20 @@ def test_no_request_fails_and_none_sees_two_sets_while_sets_are_reloaded(tmp_pat
                 seen.append(versions(answer.json()))
 
     good = "1"
-    with running_service(tmp_path / "x.db", plans=(plans,)) as url, ThreadPoolExecutor(2) as pool:
+    with (
+        running_service(tmp_path / "x.db", plans=(plans,)) as url,
+        httpx.Client(base_url=url, timeout=30) as administrator,
+        ThreadPoolExecutor(2) as pool,
+    ):
         clients = [pool.submit(client, url) for _ in range(2)]
         try:
             for number in range(2, RELOADS + 2):
                 broken = number % 3 == 0
                 write_set(plans, str(number), broken=broken)
-                answer = httpx.post(f"{url}/admin/reload", timeout=30)
+                answer = administrator.post("/admin/reload")
                 assert answer.status_code == (422 if broken else 200)
                 good = good if broken else str(number)
-                assert versions(httpx.post(url + HOOK, json=asked(), timeout=30).json()) == [good, good]
+                assert versions(administrator.post(HOOK, json=asked()).json()) == [good, good]
         finally:
             over.set()
         for each in clients:
