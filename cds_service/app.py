@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -90,6 +91,8 @@ _STATUS: Mapping[type[Exception], tuple[int, str]] = {
 # Below these, a person is looking: what goes wrong is told on a page.
 _PAGES = ("/launch", "/form")
 _HTTP_ISSUES = {403: "forbidden", 404: "not-found", 405: "not-supported", 412: "multiple-matches"}
+# FastAPI would send the words of errors and whole addresses, which may quote a record; what is sent is our own spans.
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
 
 def create_app(
@@ -114,7 +117,9 @@ def create_app(
         yield
         await state.aclose()
 
-    app = FastAPI(title="CDS service: procedure funding", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title="CDS service: procedure funding", lifespan=lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
+    )
     app.state.service = state
     # Inside CORS, so that a browser may read the 503 too.
     app.add_middleware(Bounded, traffic=lambda: state.traffic)
