@@ -94,7 +94,8 @@ def _of_members(source: Many, meets: One, first: Membership, position: int) -> M
         for each in items:
             is_known = False
             try:
-                for coding in each[key]["coding"]:
+                # Often there is none, only a text: an exception for each would cost more than the rest of the loop.
+                for coding in each[key].get("coding") or ():
                     code = coding["code"]
                     if code is None or (coding["system"], code) in codes:
                         break
@@ -102,7 +103,7 @@ def _of_members(source: Many, meets: One, first: Membership, position: int) -> M
                 else:
                     if is_known:
                         continue
-            except (KeyError, TypeError):
+            except (AttributeError, KeyError, TypeError):
                 # Not shaped as nearly all are: the criteria know what to do with it.
                 pass
             if meets(each, frame) is True:
