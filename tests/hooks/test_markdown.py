@@ -167,11 +167,11 @@ def test_any_text_is_drawn_as_its_own_text_in_one_paragraph(text: str) -> None:
     ("text", "expected"),
     [
         ("a@b", "a\u2060\\@\u2060b"),
-        ("www.a", "www\u2060\\.a"),
-        ("WwW.a", "WwW\u2060\\.a"),
-        ("www a.b", "www a\\.b"),
-        ("ftp://a", "ftp\\:\u2060\\/\\/a"),
-        ("a: b/c", "a\\: b\\/c"),
+        ("www.a", "www\u2060.a"),
+        ("WwW.a", "WwW\u2060.a"),
+        ("www a.b", "www a.b"),
+        ("ftp://a", "ftp\\:\u2060//a"),
+        ("a: b/c", "a: b/c"),
     ],
 )
 def test_an_address_is_taken_apart_for_renderers_that_look_for_it_after_unescaping(
@@ -218,3 +218,9 @@ def test_plain_text_is_never_longer_than_its_limit_and_only_ever_loses_its_end(t
 
     assert len(short) <= limit
     assert short == whole or (len(whole) > limit and whole.startswith(short.removesuffix("…")))
+
+
+def test_what_means_nothing_where_it_stands_is_written_as_it_is() -> None:
+    # Not all who draw cards draw Markdown.
+    text = 'Mastopexy, both breasts (4.5 cm; Simon\'s stage 2b): follow-up? "soon", 50%!'
+    assert escaped(text) == text
