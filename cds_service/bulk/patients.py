@@ -92,13 +92,24 @@ class BulkPatient:
             found: list[Any] = list(map(orjson.loads, lines))
         except orjson.JSONDecodeError:
             raise LineFaultError("not JSON") from None
-        reference = None if resource_type == "Patient" else self._reference
-        for line, resource in zip(lines, found, strict=True):
-            is_of_type = resource.__class__ is dict and resource.get("resourceType") == resource_type
-            if not (is_of_type and is_subject(reference, resource)):
-                # Nearly none: not worth more than reading it again.
+        if not self._are_ours(found, resource_type):
+            for line in lines:
                 self.resource(line, resource_type)
         return found
+
+    def _are_ours(self, found: Sequence[Any], resource_type: str) -> bool:
+        """Whether all are of the type and name the patient as nearly all do; others are to be looked at one by one."""
+        try:
+            if resource_type == "Patient":
+                return all(each["resourceType"] == "Patient" and each["id"] == self.id for each in found)
+            # None: no reference is known to name the patient.
+            reference = self._reference or ()
+            return all(
+                each["resourceType"] == resource_type and each["subject"]["reference"] == reference
+                for each in found
+            )
+        except (KeyError, TypeError):
+            return False
 
     def _usable(self, runs: Sequence[FoundRun], resource_type: str) -> Iterator[Resource]:
         """The resources of the lines that can be used, in the lines' order."""
