@@ -5,7 +5,6 @@ The folder appears under its name only when all in it is written, so an interrup
 
 from __future__ import annotations
 
-import csv
 import gc
 import os
 import shutil
@@ -25,6 +24,7 @@ from cds_service.bulk.parts import LineFaultError
 from cds_service.bulk.patients import BulkPatient, Fault, fault_of, patients_in, sorted_lines
 from cds_service.bulk.rows import Row, cells
 from cds_service.bulk.spool import Spooled
+from cds_service.bulk.tables import csv_line
 from cds_service.bulk.work_folder import sync
 from cds_service.errors import BulkInputError, PlansError
 from cds_service.policies.library import Library, load_library
@@ -90,21 +90,18 @@ class _Result:
         self.counts = Counts()
         self.faults: list[Fault] = []
         self._with_patient = question.with_patient
-        self._files = [
-            csv.writer(files.enter_context(_opened(folder / name)), lineterminator="\n")
-            for name in (DECISIONS, AGAINST, CHANGES)
-        ]
+        self._files = [files.enter_context(_opened(folder / name)) for name in (DECISIONS, AGAINST, CHANGES)]
 
     def write_decided(self, sets: tuple[tuple[Row, ...], ...]) -> None:
         """Write what the policy sets say of one order."""
         self.counts.count_rows(sets[0])
         for file, rows in zip(self._files, sets, strict=False):
-            file.writerows([cells(row, with_patient=self._with_patient) for row in rows])
+            file.writelines([csv_line(cells(row, with_patient=self._with_patient)) for row in rows])
         if len(sets) > 1:
             changes = compared(*sets)
             self.counts.count_changes(changes)
-            self._files[2].writerows(
-                change_cells(sets[0][0], change, with_patient=self._with_patient)
+            self._files[2].writelines(
+                csv_line(change_cells(sets[0][0], change, with_patient=self._with_patient))
                 for change in changes
                 if change.before != change.after
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from cds_service.bulk.impact_page import impact_page
 from cds_service.bulk.patients import Fault
 from cds_service.bulk.rows import columns
 from cds_service.bulk.spool import Spooled, faults_in
+from cds_service.bulk.tables import csv_line
 
 SUMMARY, IMPACT, IMPACT_PAGE = "summary.json", "impact.csv", "impact.html"
 _IMPACT_COLUMNS = (
@@ -118,7 +118,7 @@ def _shown(summary: Summary, question: Question) -> dict[str, Any]:
 def _join(file: Path, header: Sequence[str], results: Iterable[Path]) -> None:
     """Put the buckets' files of one name behind each other, under a header."""
     with _whole(file) as stream:
-        stream.write(",".join(header).encode() + b"\n")
+        stream.write(csv_line(header).encode())
         for result in results:
             with (result / file.name).open("rb") as part:
                 shutil.copyfileobj(part, stream, 2**20)
@@ -136,10 +136,9 @@ def _write_quarantine(file: Path, sources: Sources, results: Iterable[Path]) -> 
 
 def _write_impact(out: Path, summary: Summary) -> None:
     with _whole(out / IMPACT) as stream:
-        lines = csv.writer(_Text(stream), lineterminator="\n")
-        lines.writerow(_IMPACT_COLUMNS)
+        stream.write(csv_line(_IMPACT_COLUMNS).encode())
         for (kind, policy, before, after), count in by_clause(summary.counts.changes):
-            lines.writerow((kind, policy, *before, *after, count))
+            stream.write(csv_line((kind, policy, *before, *after, count)).encode())
     with _whole(out / IMPACT_PAGE) as stream:
         page = impact_page(
             summary.orders["decided"],
@@ -168,17 +167,6 @@ def _write_parquet(decisions: Path, names: Sequence[str]) -> None:
     ):
         for batch in rows:
             writer.write_batch(batch)
-
-
-class _Text:
-    """Text written to a binary file, as the csv module wants to write it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write the text as UTF-8."""
-        return self._stream.write(text.encode())
 
 
 @contextmanager
