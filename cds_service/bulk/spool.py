@@ -22,7 +22,10 @@ import orjson
 from cds_service.bulk.parts import BrokenOffError, LineFaultError, Part, blocks, resource_in
 from cds_service.bulk.runs import attributed
 
-_SEGMENT_BYTES = 32 * 2**20
+# Of memory: a usual part and what holds it together.
+_SEGMENT_BYTES = 36 * 2**20
+# What a run takes besides its lines. Where each is a line of its own, as of Patients, that is as much again.
+_RUN_BYTES = 160
 # A bucket is a range of the hashes of patients' ids: buckets follow each other as the hashes do, however many there are.
 _HASHES = 2**32
 # In the names of the files: one that an earlier version left is not taken for one of ours.
@@ -143,7 +146,7 @@ class _Segments:
         for number, why in found.refused:
             self._gather(self._buckets, b"-", number, why.encode() + b"\n")
         self.refused += len(found.refused)
-        self._bytes += len(block)
+        self._bytes += len(block) + len(found.runs) * _RUN_BYTES
         if self._bytes >= _SEGMENT_BYTES:
             self.write()
         return found.lines
