@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -56,6 +55,10 @@ class Question:
     circumstances: Circumstances
     not_read: Mapping[str, str]
     with_patient: bool
+
+
+# The policy sets that this process has loaded.
+_LOADED: dict[PlanSet, Library] = {}
 
 
 class BucketTask(NamedTuple):
@@ -140,15 +143,23 @@ def _orders(patient: BulkPatient, circumstances: Circumstances, counts: Counts) 
                 yield order
 
 
-@cache
+def loaded(folders: tuple[Path, ...], practices: Path | None) -> tuple[PlanSet, Library]:
+    """A policy set as it is now, kept for the buckets that this process, or one forked from it, decides."""
+    library = load_library(folders, practices)
+    plan_set = PlanSet(folders, practices, library.digest)
+    _LOADED[plan_set] = library
+    return plan_set, library
+
+
 def _library(plan_set: PlanSet) -> Library:
-    """A worker's own copy of a policy set, loaded when its first bucket needs it."""
-    with suppress(PlansError):
-        library = load_library(plan_set.folders, plan_set.practices)
-        if library.digest == plan_set.digest:
-            return library
-    folders = ", ".join(map(str, plan_set.folders))
-    raise BulkInputError(folders, "$", "policies that changed meanwhile", "those that the run began with")
+    """The policy set that the run began with; a worker that was not forked loads it when its first bucket needs it."""
+    if plan_set not in _LOADED:
+        with suppress(PlansError):
+            loaded(plan_set.folders, plan_set.practices)
+    if plan_set not in _LOADED:
+        folders = ", ".join(map(str, plan_set.folders))
+        raise BulkInputError(folders, "$", "policies that changed meanwhile", "those that the run began with")
+    return _LOADED[plan_set]
 
 
 @contextmanager

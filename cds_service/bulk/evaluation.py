@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from cds_service.bulk.buckets import BucketTask, PlanSet, Question, decided_bucket
+from cds_service.bulk.buckets import BucketTask, PlanSet, Question, decided_bucket, loaded
 from cds_service.bulk.deciding import Circumstances
 from cds_service.bulk.export import Export, found_export
 from cds_service.bulk.parts import Part, parts_of
@@ -27,7 +27,7 @@ from cds_service.bulk.work import Workers
 from cds_service.bulk.work_folder import WorkFolder, work_folder
 from cds_service.errors import BulkInputError
 from cds_service.hooks.discovery import resource_types
-from cds_service.policies.library import Library, load_library
+from cds_service.policies.library import Library
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -80,16 +80,19 @@ def evaluated(evaluation: Evaluation, workers: Workers, progress: Progress, size
     """Decide all orders and write the results. PlansError or BulkInputError when policies or inputs cannot be used."""
     plan_sets = _plan_sets(evaluation)
     export = found_export(evaluation.records, _types(plan_sets))
-    with closing(workers), work_folder(evaluation.out, workers) as folder:
-        run = _Run(folder, workers, progress, sizes)
-        sources = _read(evaluation.orders, export, run)
-        question = Question(
-            tuple(plan_set for plan_set, _ in plan_sets),
-            evaluation.circumstances,
-            {**export.not_read, **_broken(sources.spools)},
-            evaluation.with_patient,
-        )
-        return merged(sources, question, _decided(sources, question, run), evaluation.out)
+    with closing(workers):
+        # Before the work folder is locked: a lock that workers share would outlive this process for a moment.
+        workers.start()
+        with work_folder(evaluation.out, workers) as folder:
+            run = _Run(folder, workers, progress, sizes)
+            sources = _read(evaluation.orders, export, run)
+            question = Question(
+                tuple(plan_set for plan_set, _ in plan_sets),
+                evaluation.circumstances,
+                {**export.not_read, **_broken(sources.spools)},
+                evaluation.with_patient,
+            )
+            return merged(sources, question, _decided(sources, question, run), evaluation.out)
 
 
 def _read(orders: Path, export: Export, run: _Run) -> Sources:
@@ -130,11 +133,8 @@ def _in_order(
 
 def _plan_sets(evaluation: Evaluation) -> tuple[tuple[PlanSet, Library], ...]:
     """The policy sets, loaded once here so that what is wrong with them is said before anything is read."""
-    found = []
-    for folders in filter(None, (evaluation.plans, evaluation.against)):
-        library = load_library(folders, evaluation.practices)
-        found.append((PlanSet(folders, evaluation.practices, library.digest), library))
-    return tuple(found)
+    named = filter(None, (evaluation.plans, evaluation.against))
+    return tuple(loaded(folders, evaluation.practices) for folders in named)
 
 
 def _types(plan_sets: Iterable[tuple[PlanSet, Library]]) -> frozenset[str]:

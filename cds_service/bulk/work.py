@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib import import_module
 from multiprocessing.process import BaseProcess
-from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from cds_service.errors import BulkInputError
@@ -27,6 +27,9 @@ class Workers(Protocol):
 
     @property
     def is_one_machine(self) -> bool: ...
+
+    def start(self) -> None:
+        """Have ready whoever works, as far as that can be: with what is in memory by now, and nothing opened later."""
 
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results as they come, in no particular order."""
@@ -48,6 +51,9 @@ class Here:
 
     is_one_machine = True
 
+    def start(self) -> None:
+        """This process runs."""
+
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results in the order of the tasks."""
         yield from map(work, tasks)
@@ -57,9 +63,10 @@ class Here:
 
 
 class Processes:
-    """So many processes of this machine, each started anew (spawned), so that nothing depends on what this one holds.
+    """So many processes of this machine, which stay until ``close``.
 
-    They stay until ``close``: each takes half a second of its core to start.
+    They are forked from this one, with the policies that it has loaded: to import and load anew takes each of them more
+    than half a second. Where threads run that a fork would leave behind, they are started anew (spawned) nevertheless.
     """
 
     is_one_machine = True
@@ -68,21 +75,31 @@ class Processes:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
 
+    def start(self) -> None:
+        """Fork all of them, now."""
+        self._started()
+
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results as they come."""
-        if self._pool is None:
-            spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count, spawn, initializer=_end_with_parent)
+        pool = self._started()
         waiting = iter(tasks)
         running: set[Future[Result]] = set()
         while True:
             for _, task in zip(range(self._count * _AHEAD - len(running)), waiting, strict=False):
-                running.add(self._pool.submit(work, task))
+                running.add(pool.submit(work, task))
             if not running:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield future.result()
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("fork" if threading.active_count() == 1 else "spawn")
+            self._pool = ProcessPoolExecutor(self._count, context, initializer=_end_with_parent)
+            # A pool forks its processes when it is given its first task.
+            self._pool.submit(os.getpid).result()
+        return self._pool
 
     def close(self) -> None:
         """Wait for what is under way, and end the processes."""
@@ -105,6 +122,9 @@ class RayCluster:
             ) from None
         if not self._ray.is_initialized():
             self._ray.init(address=address, log_to_driver=False, include_dashboard=False)
+
+    def start(self) -> None:
+        """The cluster runs."""
 
     def done(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """The results as they come."""
@@ -129,7 +149,7 @@ def _end_with_parent() -> None:
     """Have a worker end when the process that started it is gone, also when that was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        Thread(target=_end_after, args=(parent,), daemon=True).start()
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 
 def _end_after(process: BaseProcess) -> None:

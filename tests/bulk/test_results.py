@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from cds_service.bulk.evaluation import evaluated as evaluated_orders
 from cds_service.bulk.work import Here, Processes, RayCluster
 from cds_service.errors import BulkInputError
 from tests.bulk.exports import (
+    PLANS,
     ROOT,
     SMALL,
     decisions,
@@ -66,6 +69,34 @@ def test_two_processes_give_the_same_bytes(evaluated: Path, tmp_path: Path) -> N
     again = _copied(evaluated, tmp_path)
 
     run(again, Processes(2))
+
+    assert results(again) == results(evaluated)
+
+
+def test_processes_that_cannot_be_forked_give_the_same_bytes(evaluated: Path, tmp_path: Path) -> None:
+    again = _copied(evaluated, tmp_path)
+
+    with _another_thread():
+        run(again, Processes(2))
+
+    assert results(again) == results(evaluated)
+
+
+def test_policies_that_change_meanwhile_are_refused_by_a_process_that_has_to_load_them(
+    evaluated: Path, tmp_path: Path
+) -> None:
+    again, plans = _copied(evaluated, tmp_path), Path(shutil.copytree(PLANS, tmp_path / "plans"))
+
+    with _another_thread(), pytest.raises(BulkInputError, match="policies that changed meanwhile"):
+        evaluated_orders(evaluation(again, plans=(plans,)), Processes(1), _losing_a_policy(plans), SMALL)
+
+
+def test_policies_that_change_meanwhile_change_nothing_for_who_has_loaded_them(
+    evaluated: Path, tmp_path: Path
+) -> None:
+    again, plans = _copied(evaluated, tmp_path), Path(shutil.copytree(PLANS, tmp_path / "plans"))
+
+    evaluated_orders(evaluation(again, plans=(plans,)), Here(), _losing_a_policy(plans), SMALL)
 
     assert results(again) == results(evaluated)
 
@@ -261,6 +292,29 @@ def _copied(evaluated: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(evaluated, tmp_path / "in", ignore=shutil.ignore_patterns("out")))
 
 
+@contextmanager
+def _another_thread() -> Iterator[None]:
+    """A thread of this process that a fork would leave behind."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _losing_a_policy(plans: Path) -> Callable[[str, int, int], None]:
+    """Takes a policy away when everything is read and nothing decided."""
+
+    def lose(doing: str, done: int, of: int) -> None:
+        if (doing, done) == ("Reading", of):
+            shutil.rmtree(plans / "derby-mastopexy")
+
+    return lose
+
+
 def _whole(folder: Path) -> list[Path]:
     """What was finished in a folder of files in between."""
     return sorted(path for path in folder.iterdir() if "." not in path.name)
@@ -286,7 +340,7 @@ def _killed_when(folder: Path, enough: Callable[[], bool]) -> None:
 
 
 def _script(folder: Path) -> str:
-    """The run as a file, because spawned workers import the main module by its path."""
+    """The run as a file, because workers that are spawned import the main module by its path."""
     script = folder.parent / "killed_run.py"
     script.write_text(KILLED_RUN)
     return str(script)
