@@ -13,6 +13,7 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
@@ -98,8 +99,8 @@ class SpooledRun(NamedTuple):
     end: int
 
     def lines(self) -> list[bytes]:
-        """The lines, without their ends."""
-        return self.section[self.start : self.end - 1].split(b"\n")
+        """The lines, with their ends: a stream finds these several times as fast as ``split`` does."""
+        return list(BytesIO(self.section[self.start : self.end]))
 
 
 def runs_in(spool: Spooled, bucket: int) -> Iterator[SpooledRun]:
@@ -116,7 +117,7 @@ def runs_in(spool: Spooled, bucket: int) -> Iterator[SpooledRun]:
 def faults_in(spool: Spooled, buckets: int) -> Iterator[tuple[int, str]]:
     """The part's lines that could not be used: number within the part, and why."""
     for run in runs_in(spool, buckets):
-        yield run.first, run.lines()[0].decode()
+        yield run.first, run.lines()[0].decode().rstrip("\n")
 
 
 class _Segments:
