@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -96,7 +97,7 @@ class Processes:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("fork" if threading.active_count() == 1 else "spawn")
-            self._pool = ProcessPoolExecutor(self._count, context, initializer=_end_with_parent)
+            self._pool = ProcessPoolExecutor(self._count, context, initializer=_begin_beside_parent)
             # A pool forks its processes when it is given its first task.
             self._pool.submit(os.getpid).result()
         return self._pool
@@ -145,8 +146,10 @@ class RayCluster:
         """The cluster is not ours to end."""
 
 
-def _end_with_parent() -> None:
+def _begin_beside_parent() -> None:
     """Have a worker end when the process that started it is gone, also when that was killed."""
+    # What is loaded by now stays, and memory that a collection does not look at stays shared with the other processes.
+    gc.freeze()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
