@@ -26,7 +26,7 @@ from cds_service.bulk.runs import attributed
 # Of memory: a usual part and what holds it together.
 _SEGMENT_BYTES = 36 * 2**20
 # What a run takes besides its lines. Where each is a line of its own, as of Patients, that is as much again.
-_RUN_BYTES = 160
+_RUN_BYTES = 256
 # A bucket is a range of the hashes of patients' ids: buckets follow each other as the hashes do, however many there are.
 _HASHES = 2**32
 # In the names of the files: one that an earlier version left is not taken for one of ours.
