@@ -59,9 +59,16 @@ class BulkPatient:
     def __post_init__(self) -> None:
         self._reference = patient_reference(self.id)
 
-    def answers(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer]:
-        """The answer to each query (key → template): of a type that was exported all of the patient's, maybe none."""
-        return {key: self._answer(*_asked(template)) for key, template in queries.items()}
+    def answers(self, queries: Mapping[str, str]) -> Mapping[str, QueryAnswer]:
+        """The answer to each query (key → template): of a type that was exported all of the patient's, maybe none.
+
+        Each is read when it is first looked at: most of what policies may ask for, a decision does without.
+        """
+        return _Answers(self, queries)
+
+    def answer(self, template: str) -> QueryAnswer:
+        """The answer to one query."""
+        return self._answer(*_asked(template))
 
     def resource(self, line: bytes, resource_type: str) -> Resource:
         """The resource of a line. LineFaultError when it cannot be used."""
@@ -118,6 +125,26 @@ class BulkPatient:
                 yield self.resource(line[0], resource_type)
             except LineFaultError as fault:
                 self.faults.append(fault_of(line, fault))
+
+
+class _Answers(Mapping[str, QueryAnswer]):
+    """What a patient's record answers to queries (key → template), read as it is looked at."""
+
+    def __init__(self, patient: BulkPatient, queries: Mapping[str, str]) -> None:
+        self._patient = patient
+        self._queries = queries
+
+    def __getitem__(self, key: str) -> QueryAnswer:
+        return self._patient.answer(self._queries[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._queries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
 
 
 def sorted_lines(runs: Sequence[FoundRun]) -> list[FoundLine]:

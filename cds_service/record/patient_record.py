@@ -102,7 +102,7 @@ def patient_record(
         for key, resource_type in queries.items()
         if key in prefetch
     }
-    answers = {**read, **sent}
+    answers = {**read, **sent} if sent else read
     found = answers[PATIENT_KEY].resources if PATIENT_KEY in answers else ()
     return PatientRecord(patient_id, found[0] if found else None, MappingProxyType(answers))
 
