@@ -142,6 +142,18 @@ def test_a_line_that_cannot_be_used_is_named_by_file_and_line_and_not_quoted(
     assert "c-p1-2" in decisions(folder)[0]["findings"]
 
 
+def test_a_line_that_no_decision_looks_at_is_not_noticed_however_broken(tmp_path: Path) -> None:
+    broken = b'{"resourceType":"Condition","subject":{"reference":"Patient/p1"}'
+    # Nobody's policies decide, so none of their questions is asked of the record.
+    folder = exported(tmp_path, Patient=[registered("p1", "NOBODY")], Condition=[broken])
+
+    summary = run(folder)
+
+    assert decisions(folder)[0]["outstanding"] == "commissioner"
+    assert quarantined(folder) == []
+    assert summary.records == {"in": 2, "quarantined": 0}
+
+
 def test_every_order_is_decided_passed_over_or_quarantined(tmp_path: Path) -> None:
     orders: list[object] = [
         past_order("p1", "1"),
