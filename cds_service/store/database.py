@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -108,17 +108,18 @@ class Beginning(_Kept):
         if self._connection is None and not self._is_closed:
             self._connection = _connected(self._path, reading=False)
 
-    def begun(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """What the change returned, in a transaction that stays open.
+    def begun(self, change: Callable[[sqlite3.Connection], T], seconds: float = 0) -> T:
+        """What the change returned, in a transaction that stays open. ``seconds``: how long other writers are waited for.
 
-        What it raises, or sqlite3.Error, also when somebody else is writing: then there is no transaction.
+        What it raises, or sqlite3.Error, also when somebody else is still writing: then there is no transaction.
         """
         connection = self._opened()
+        _become_writer(connection, seconds)
         try:
-            connection.execute("BEGIN IMMEDIATE")
             return change(connection)
         except BaseException:
-            connection.rollback()
+            # Closed, so that nothing of it is left and the next begins afresh.
+            self._let_go()
             raise
 
     def commit(self) -> None:
@@ -127,7 +128,6 @@ class Beginning(_Kept):
         try:
             connection.commit()
         except sqlite3.Error:
-            # Closed, so that nothing of it is left and the next begins afresh.
             self._let_go()
             raise
 
@@ -213,24 +213,31 @@ def _journal_mode(connection: sqlite3.Connection) -> str:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    """Become the only writer, once it is our turn.
+    """Become the only writer, once it is our turn."""
+    file = connection.connection.dbapi_connection
+    with suppress(sqlite3.OperationalError):
+        _become_writer(file, LOCK_SECONDS)  # type: ignore[arg-type]
+        return
+    # What is wrong is said in the library's words.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _become_writer(file: sqlite3.Connection, seconds: float) -> None:
+    """Begin a transaction as the only writer. sqlite3.OperationalError when it is not our turn within ``seconds``.
 
     SQLite's own wait sleeps up to 100 ms between two tries: amid workers who write all the time it may never find the
     file free, and a clinician waits for nothing.
     """
-    asking = connection.connection.dbapi_connection
-    give_up = monotonic() + LOCK_SECONDS
-    while monotonic() < give_up:
+    give_up = monotonic() + seconds
+    while True:
         try:
-            asking.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
+            file.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                break
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= give_up:
+                raise
             sleep(_TRIES_EVERY)
         else:
             return
-    # What is wrong is said in the library's words.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgresql(url: URL) -> Database:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cds_service.errors import DecisionLogError, StoreBusyError
 from cds_service.store.additions import Additions
-from cds_service.store.database import Database, is_waited_for, reason
+from cds_service.store.database import LOCK_SECONDS, Beginning, Database, is_waited_for, reason
 
 T = TypeVar("T")
 Change = Callable[[Connection], T]
@@ -165,12 +165,10 @@ class GroupWriter:
 
     def _answer(self, begun: _Begun) -> Any:
         """What a change returned that was begun, once it is committed; or the exception that its waiter is to see."""
-        started = time.perf_counter()
         try:
-            begun.commit()
+            self._commit(begun.commit)
         except Exception as error:  # noqa: BLE001 - a writer that died would leave everybody waiting
             return self._shown(error)
-        self._commit_seconds(time.perf_counter() - started)
         return begun.result
 
     def _answers(self, group: Sequence[_Waiting], *, again: bool = True) -> list[Any]:
@@ -192,6 +190,10 @@ class GroupWriter:
         return [answer for waiting in group for answer in self._answers([waiting])]
 
     def _committed(self, group: Sequence[_Waiting]) -> list[Any]:
+        beginning = self._database.beginning
+        additions = [each.change for each in group if isinstance(each.change, Additions)]
+        if beginning is not None and len(additions) == len(group):
+            return self._committed_in_sqlite(beginning, additions)
         with self._database.writing.connect() as connection:
             try:
                 # Said, as rows are added behind the library's back.
@@ -199,10 +201,25 @@ class GroupWriter:
                 results = [waiting.change(connection) for waiting in group]
             except Exception as error:  # noqa: BLE001 - a bug too must not be committed in part
                 raise _NotCommittedError(error) from None
-            started = time.perf_counter()
-            connection.commit()
-        self._commit_seconds(time.perf_counter() - started)
+            self._commit(connection.commit)
         return results
+
+    def _committed_in_sqlite(self, beginning: Beginning, additions: Sequence[Additions]) -> list[bool]:
+        """In SQLite's own words, on the connection that others begin on, who begin nothing while this thread works."""
+        try:
+            beginning.open()
+            results = beginning.begun(
+                lambda file: [each.made_in_sqlite(file) for each in additions], LOCK_SECONDS
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _NotCommittedError(error) from None
+        self._commit(beginning.commit)
+        return results
+
+    def _commit(self, commit: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        commit()
+        self._commit_seconds(time.perf_counter() - started)
 
     def _shown(self, error: Exception) -> Exception:
         """A fault of the database by its code alone; a bug as it is."""

@@ -128,7 +128,7 @@ async def test_beside_one_who_writes_it_is_left_to_the_thread_to_wait(
 
     assert await waiting
     assert time.monotonic() - began < 1
-    assert told == [("added", False)]
+    assert told == [("added", False), ("committed", False)]
 
 
 async def test_who_comes_while_another_thread_adds_waits_for_that_commit(
