@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib import import_module
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cds_service.errors import BulkInputError
@@ -96,7 +97,7 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            context = multiprocessing.get_context("fork" if threading.active_count() == 1 else "spawn")
+            context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
             self._pool = ProcessPoolExecutor(self._count, context, initializer=_begin_beside_parent)
             # A pool forks its processes when it is given its first task.
             self._pool.submit(os.getpid).result()
@@ -144,6 +145,14 @@ class RayCluster:
 
     def close(self) -> None:
         """The cluster is not ours to end."""
+
+
+def _is_alone() -> bool:
+    """Whether no other thread runs in this process, of Python's or of a library's; False where nobody tells it."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
 
 
 def _begin_beside_parent() -> None:
