@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_a_configured_client_is_answered_and_named_in_the_log(start: Start, tmp_
     answer = start().post(HOOK, json=hook_request(**everything_read()), headers=token(HOOK))
 
     assert answer.status_code == 200
-    with sqlite3.connect(tmp_path / "decisions.db") as log:
+    with closing(sqlite3.connect(tmp_path / "decisions.db")) as log:
         assert log.execute("SELECT client FROM decisions").fetchall() == [("trust-a",)]
 
 
@@ -85,7 +85,7 @@ def test_a_token_that_was_used_before_leaves_no_decision(start: Start, tmp_path:
     for _ in range(3):
         client.post(HOOK, json=hook_request(**everything_read()), headers=token(HOOK))
 
-    with sqlite3.connect(tmp_path / "decisions.db") as log:
+    with closing(sqlite3.connect(tmp_path / "decisions.db")) as log:
         assert log.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
 
 

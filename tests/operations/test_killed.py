@@ -11,6 +11,7 @@ import random
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -75,7 +76,7 @@ def test_no_decision_that_a_client_got_is_lost_or_doubled(tmp_path: Path) -> Non
         f"{KILLS} kills, {len(answered)} decisions; ready again after {min(restarts):.1f} to {max(restarts):.1f} s"
     )
 
-    with sqlite3.connect(tmp_path / "x.db") as database:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
         cards = dict(database.execute("SELECT card_id, decision_id FROM cards").fetchall())
         decisions = database.execute(
             "SELECT hook_instance, count(*) FROM decisions GROUP BY hook_instance"

@@ -164,7 +164,7 @@ async def test_closing_commits_what_was_begun(sqlite_store: Store, path: Path) -
     await sqlite_store.close()
 
     assert await waiting
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file:
         assert file.execute("SELECT id FROM decisions").fetchall() == [(ENTRY.id,)]
 
 
