@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -20,8 +21,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
-def collected() -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a collector, and what it was sent."""
+def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """What the collector that is configured was sent."""
     sent: list[bytes] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -35,9 +36,21 @@ def collected() -> Iterator[tuple[str, list[bytes]]]:
 
     server = HTTPServer(("127.0.0.1", 0), Collector)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", sent
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    yield sent
     server.shutdown()
     server.server_close()
+
+
+@contextmanager
+def traced(folder: Path) -> Iterator[str]:
+    """The address of a service that has told the collector everything when this is over."""
+    write_set(folder / "plans", "1")
+    with served(folder, plans=folder / "plans") as service:
+        yield service.url
+        service.process.terminate()
+        service.process.wait(10)
 
 
 def test_without_an_endpoint_a_span_is_nothing() -> None:
@@ -57,21 +70,15 @@ def test_an_endpoint_without_the_packages_is_said_and_no_fault(
 
 
 def test_a_hook_is_a_span_of_the_callers_trace_and_tells_nothing_of_the_request(
-    collected: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collected: list[bytes], tmp_path: Path
 ) -> None:
-    endpoint, sent = collected
-    write_set(tmp_path / "plans", "1")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     trace = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 
-    with served(tmp_path, plans=tmp_path / "plans") as service:
-        answer = httpx.post(service.url + HOOK, json=asked(), headers=trace)
+    with traced(tmp_path) as url:
+        answer = httpx.post(url + HOOK, json=asked(), headers=trace)
         assert answer.status_code == 200
-        service.process.terminate()
-        service.process.wait(10)
 
-    spans = b"".join(sent)
+    spans = b"".join(collected)
     assert spans.count(bytes.fromhex(TRACE)) == 3
     for name in (b"hook", b"decide", b"store"):
         assert name in spans
@@ -80,22 +87,16 @@ def test_a_hook_is_a_span_of_the_callers_trace_and_tells_nothing_of_the_request(
 
 
 def test_the_web_framework_sends_nothing_of_its_own(
-    collected: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collected: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint, sent = collected
-    write_set(tmp_path / "plans", "1")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     # With this FastAPI tells addresses, and errors word by word, to where the spans go.
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
 
-    with served(tmp_path, plans=tmp_path / "plans") as service:
-        httpx.post(service.url + HOOK, json=asked())
-        httpx.get(f"{service.url}/launch", params={"handle": "sealed-name"})
-        service.process.terminate()
-        service.process.wait(10)
+    with traced(tmp_path) as url:
+        httpx.post(url + HOOK, json=asked())
+        httpx.get(f"{url}/launch", params={"handle": "sealed-name"})
 
-    told = b"".join(sent)
+    told = b"".join(collected)
     assert b"decide" in told
     assert b"sealed-name" not in told
     assert b"http.server.request" not in told
